@@ -84,6 +84,26 @@ test('a transfer has only what its requests have left of the time to retry', asy
   expect(attempts).toBe(6)
 })
 
+test('a pause that is aborted fails with the reason of the signal', async () => {
+  const reason = new Error('enough')
+  const stop = new AbortController()
+  const server = createServer((request, response) => {
+    request.resume()
+    response.writeHead(503, { 'retry-after': '30' }).end()
+    setImmediate(() => stop.abort(reason))
+  })
+  const url = await listen(server)
+  const request = { path: '/', method: 'GET', signal: stop.signal } as const
+  await expect(openAnswer({ url, token: null }, request)).rejects.toBe(reason)
+  const later = new AbortController()
+  const failing = untilThrough(async () => await Promise.reject(new NetworkError('refused')), {
+    isPassing: () => true,
+    onRetry: () => setImmediate(() => later.abort(reason)),
+    signal: later.signal,
+  })
+  await expect(failing).rejects.toBe(reason)
+})
+
 test('patience counts from the first failure, however long nothing was asked, and reports an outage now and then', () => {
   let now = 500_000
   const reports: string[] = []

@@ -1,7 +1,6 @@
 /** Requests to a server's native API. Idempotent requests are retried, a bounded number of
  *  times, when the network fails or the server asks for it. A problem response becomes the
  *  StoreError that the server threw. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { WireProblem } from '../../api/messages.ts'
 import {
   type ErrorCode,
@@ -17,7 +16,7 @@ import { AnswerError, NetworkError } from './network-error.ts'
 import { foreignAnswer, type ServerAddress, unreadableAnswer } from './proxy-error.ts'
 import { tlsHint, wantsTls } from './speaks-tls.ts'
 import type { Patience } from './patience.ts'
-import { backoffMs, notePause, retryAfterMs, untilRead } from './retry.ts'
+import { backoffMs, notePause, retryAfterMs, untilRead, waitFor } from './retry.ts'
 
 export interface ServerAccess extends ServerAddress {
   token: string | null
@@ -88,7 +87,7 @@ export async function openAnswer(server: ServerAccess, request: ApiRequest): Pro
       attempt < triesMax || server.patience?.lasts(failureOf(server, outcome)) === true
     if (isPassing && isRepeatable(request) && goesOn()) {
       if (!(outcome instanceof NetworkError)) outcome.discard()
-      await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })
+      await waitFor(pauseMs(outcome, attempt), request.signal)
       continue
     }
     if (outcome instanceof NetworkError) throw outcome

@@ -26,6 +26,11 @@ export function retryAfterMs(header: string | null): number {
   return seconds > 0 ? Math.min(retryAfterMaxMs, seconds * 1000) : 0
 }
 
+/** Errors: the signal's reason, where `sleep` has an error of its own. */
+export async function waitFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => signal?.throwIfAborted())
+}
+
 /** By the error that a response was turned into. */
 const askedPauses = new WeakMap<object, number>()
 
@@ -42,8 +47,6 @@ interface AttemptOptions {
   signal: AbortSignal | undefined
 }
 
-type Wait = (ms: number, value: undefined, options: Pick<AttemptOptions, 'signal'>) => Promise<void>
-
 /** Bounds the consecutive failures of a transfer. */
 interface Attempts {
   /** Notes how many bytes got through so far: a failure after significant progress counts as the
@@ -58,7 +61,7 @@ interface Attempts {
 
 export function createAttempts(
   { triesMax = transferTriesMax, retryMs = () => 0, signal }: AttemptOptions,
-  wait: Wait = sleep,
+  wait: typeof waitFor = waitFor,
 ): Attempts {
   let failures = 0
   let goesOnUntil = 0
@@ -76,7 +79,7 @@ export function createAttempts(
     },
     pause: async (error) => {
       const askedMs = askedPauses.get(error as object) ?? 0
-      await wait(Math.max(askedMs, backoffMs(300, failures)), undefined, { signal })
+      await wait(Math.max(askedMs, backoffMs(300, failures)), signal)
     },
   }
 }
@@ -92,7 +95,7 @@ export async function untilThrough<T>(
     /** Called before each retry with the error. */
     onRetry?(error: unknown): void
   },
-  wait?: Wait,
+  wait?: typeof waitFor,
 ): Promise<T> {
   const attempts = createAttempts(options, wait)
   for (;;) {
