@@ -353,8 +353,12 @@ test('checkout copies the submodules that are asked for, and names those that ar
     await git(name, 'commit', '-q', '-m', name)
   }
   await git('repository', 'init', '-q')
+  await git('repository', 'commit', '-q', '--allow-empty', '-m', 'none')
+  await git('repository', 'tag', 'none')
   await git('repository', 'submodule', '--quiet', 'add', '../lib', 'vendor/lib')
   await git('repository', 'commit', '-q', '-m', 'first')
+  await git('repository', 'tag', 'first')
+  await git('repository', 'commit', '-q', '--allow-empty', '-m', 'second')
   const list = 'find vendor -name "*.txt" | sort; echo end'
   const run = await place.run(
     oneJob(`
@@ -367,10 +371,9 @@ test('checkout copies the submodules that are asked for, and names those that ar
   )
   expect(run.conclusion).toBe('success')
   expect(run.log('job')).toMatch(/\nend\n[^]*\nvendor\/lib\/lib\.txt\nend\n/)
-  const warnings = place.events.flatMap((event) =>
-    event.type === 'annotation' ? [event.annotation.message] : [],
-  )
-  expect(warnings).toEqual([
+  const warnings = (): string[] =>
+    place.events.flatMap((event) => (event.type === 'annotation' ? [event.annotation.message] : []))
+  expect(warnings()).toEqual([
     expect.stringMatching(
       /^The submodule leaf is not on this machine; get it with git -C \S+\/vendor\/lib submodule update --init$/,
     ),
@@ -380,6 +383,15 @@ test('checkout copies the submodules that are asked for, and names those that ar
     oneJob(`- {uses: actions/checkout@v4, with: {submodules: recursive}}\n- run: ${list}`),
   )
   expect(filled.log('job')).toContain('vendor/lib/leaf/leaf.txt\nvendor/lib/lib.txt\nend')
+  place.events.length = 0
+  await place.run(
+    oneJob(`
+- {uses: actions/checkout@v4, with: {submodules: true, ref: none, path: none}}
+- {uses: actions/checkout@v4, with: {submodules: true, ref: first, path: first}}
+`),
+  )
+  const { stdout: first } = await runFile('git', ['rev-parse', 'first'], { cwd: place.repository })
+  expect(warnings()).toEqual([`The submodules of ${first.trim()} are not checked out.`])
 })
 
 test('secrets are masked in all events of a run, also across chunks of output and in job outputs', async () => {

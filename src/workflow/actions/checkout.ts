@@ -87,7 +87,8 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
   if (wanted !== undefined && wanted !== head) {
     await git.run(target, ['checkout', '--quiet', '--force', '--detach', wanted])
     log.say(`checked out ${wanted}`)
-    if (withSubmodules) warnOf(body, `The submodules of ${wanted} are not checked out.`)
+    if (withSubmodules && (await git.workingFiles(target)).includes('.gitmodules'))
+      warnOf(body, `The submodules of ${wanted} are not checked out.`)
   } else {
     // Fill the index of the clone, so that `git status` in it reports the uncommitted changes.
     if (head !== undefined) await git.run(target, ['reset', '--quiet', '--mixed', head])
