@@ -7,7 +7,7 @@ const { newPath } = temporaryDatabases()
 
 // Method: blobs 1 to 30,000 have a stream each and are the parts of the last blob. One more blob,
 // which is no part, is damaged. Time is compared with that of a walk over the parts.
-test('a composite of many parts is judged in the time that few damaged streams take', () => {
+test('a composite of many parts is judged in the time that few damaged streams or few parts take', () => {
   const connection = openConnection({ path: newPath() })
   onTestFinished(() => {
     connection.close()
@@ -36,7 +36,7 @@ test('a composite of many parts is judged in the time that few damaged streams t
      CROSS JOIN streams s ON s.id = q.joining_stream_id WHERE c.composite_id = ${composite} AND s.state = 1`,
   )
   const timeOf = (work: () => void): number => {
-    const times = [0, 1, 2].map(() => {
+    const times = Array.from({ length: 10 }, () => {
       const startedAt = performance.now()
       work()
       return performance.now() - startedAt
@@ -54,8 +54,16 @@ test('a composite of many parts is judged in the time that few damaged streams t
   expect(state.get(composite)).toEqual({ state: 1 })
   setState(7_777, 0)
   expect(state.get(composite)).toEqual({ state: 0 })
-  // So many that the search starts from the parts.
+  const judgingOne = timeOf(() => connection.stage(() => judge(composite)))
   run(`UPDATE streams SET state = 1`)
   setState(other, 1)
+  expect(state.get(composite)).toEqual({ state: 1 })
+  expect(timeOf(() => connection.stage(() => judge(composite)))).toBeLessThan(judgingOne * 10)
+  // A part behind many others, with more damaged streams than parts before it.
+  run(`UPDATE streams SET state = (id <= 20000 OR id = ${other})`)
+  run(`UPDATE composite_parts SET part_id = ${other} WHERE ordinal <= 20000`)
+  setState(other, 0)
+  expect(state.get(composite)).toEqual({ state: 0 })
+  setState(25_000, 1)
   expect(state.get(composite)).toEqual({ state: 1 })
 })

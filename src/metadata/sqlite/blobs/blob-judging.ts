@@ -33,26 +33,32 @@ export function createBlobJudging(connection: Connection): (blobId: number) => v
   }
 }
 
-/** Whether a composite has a damaged part. There are usually few damaged streams, and the search
- *  starts from them: a file of 280 GiB has 300,000 parts, which takes half a second. */
+/** Whether a composite has a damaged part. A file of 280 GiB has 300,000 parts, which take half a
+ *  second, and after the loss of a disk as many streams can be damaged. So both are searched from
+ *  their beginning, ever further, until one finds damage or is at its end. */
 function createPartSearch({
   prepare,
 }: Connection): (compositeId: number, partCount: number) => boolean {
   const countDamaged = prepareDamagedCount(prepare)
-  const amongDamaged = prepare<[number]>(
-    `SELECT 1 FROM streams s INDEXED BY streams_damaged
-     CROSS JOIN blobs q ON q.id = s.blob_id AND q.joining_stream_id = s.id
-     CROSS JOIN composite_parts c ON c.part_id = q.id AND c.composite_id = ?
-     WHERE s.state = ${streamState.damaged} LIMIT 1`,
+  const amongDamaged = prepare<[number, number]>(
+    `SELECT 1 FROM (SELECT id AS damagedId, blob_id AS partId FROM streams INDEXED BY streams_damaged
+       WHERE state = ${streamState.damaged} LIMIT ?)
+     CROSS JOIN blobs q ON q.id = partId AND q.joining_stream_id = damagedId
+     CROSS JOIN composite_parts c ON c.part_id = q.id AND c.composite_id = ? LIMIT 1`,
   )
-  const amongParts = prepare<[number]>(
+  const amongParts = prepare<[number, number]>(
     `SELECT 1 FROM composite_parts c CROSS JOIN blobs q ON q.id = c.part_id
      CROSS JOIN streams s ON s.id = q.joining_stream_id
-     WHERE c.composite_id = ? AND s.state = ${streamState.damaged} LIMIT 1`,
+     WHERE c.ordinal < ? AND c.composite_id = ? AND s.state = ${streamState.damaged} LIMIT 1`,
   )
   return (compositeId, partCount) => {
-    const areFew = countDamaged.get(partCount)!.count < partCount
-    return (areFew ? amongDamaged : amongParts).get(compositeId) !== undefined
+    for (let reach = 100; ; reach *= 10) {
+      const isFound = [amongDamaged, amongParts].some(
+        (search) => search.get(reach, compositeId) !== undefined,
+      )
+      if (isFound) return true
+      if (partCount <= reach || countDamaged.get(reach)!.count < reach) return false
+    }
   }
 }
 
