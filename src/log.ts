@@ -81,11 +81,11 @@ function formatLine(level: LogLevel, message: string, fields: LogFields): string
 
 /** Returns the message of an error and of what caused it; for bugs, with stacks that refer to the
  *  source. An expected failure can occur with each request. */
-export function describeError(error: Error, isCauseOfExpected = false): string {
-  const isExpected = isCauseOfExpected || error instanceof StoreError
+export function describeError(error: Error, isExpected = error instanceof StoreError): string {
   const own = isExpected ? error.message : traceOfSource(stackOf(error))
   const { cause } = error
-  return cause instanceof Error ? `${own}\ncaused by ${describeError(cause, isExpected)}` : own
+  if (!(cause instanceof Error)) return own
+  return `${own}\ncaused by ${describeError(cause, isExpected || cause instanceof StoreError)}`
 }
 
 /** Has the message, too. */

@@ -77,6 +77,15 @@ function overview(commands: Commands): string {
   ].join('\n')
 }
 
+/** Reports a bug outside of what the command awaits, or the end of a thread without which a server
+ *  can do nothing right. Whatever the error is, it was not expected there, so it has its stack, and
+ *  the status is no verdict: systemd restarts a server unless its settings are invalid. Node itself
+ *  would print positions in the bundle. */
+async function reportUncaught(error: unknown, stderr: Surroundings['stderr']): Promise<void> {
+  const { describeError } = await import('../log.ts')
+  await writeMessage(stderr, error instanceof Error ? describeError(error, false) : String(error))
+}
+
 /** Reports an error on stderr in one or two lines; bugs with their stack and cause. */
 async function report(
   commands: Commands,
@@ -85,24 +94,32 @@ async function report(
   { stderr }: Surroundings,
 ): Promise<void> {
   if (isAbort(error)) return
-  const { describeError, stderrPrefix } = await import('../log.ts')
-  const lines = messageOf(error, describeError)
-    .split('\n')
-    .map((line) => `trove: ${printable(line)}`)
+  const { describeError } = await import('../log.ts')
+  const hints: string[] = []
   const hint = hintFor(error)
-  if (hint !== undefined) lines.push(`hint: ${hint}`)
+  if (hint !== undefined) hints.push(`hint: ${hint}`)
   // Problems of a variable already say what it accepts.
   const isOfFlags =
     error instanceof ConfigError && error.problems.some((problem) => problem.startsWith('--'))
   if (error instanceof UsageError || isOfFlags) {
     const isCommand = name !== undefined && Object.hasOwn(commands, name)
-    lines.push(
+    hints.push(
       isCommand
         ? `hint: \`trove ${name} --help\` shows the accepted flags.`
         : 'hint: `trove --help` lists the commands.',
     )
   }
+  await writeMessage(stderr, messageOf(error, describeError), hints)
+}
+
+async function writeMessage(
+  stderr: Surroundings['stderr'],
+  message: string,
+  hints: string[] = [],
+): Promise<void> {
+  const { stderrPrefix } = await import('../log.ts')
   const prefix = stderr === process.stderr ? stderrPrefix('error') : ''
+  const lines = [...message.split('\n').map((line) => `trove: ${printable(line)}`), ...hints]
   await write(stderr, lines.map((line) => `${prefix}${line}\n`).join(''))
 }
 
@@ -169,15 +186,12 @@ export async function runProgram(commands: Commands): Promise<never> {
   releaseHeapFlags()
   const { stdout, stderr, argv } = process
   const surroundings = { stdout, stderr, signal: interruption() }
-  // A bug outside of what the command awaits, or the end of a thread without which a server can do
-  // nothing right. Node itself would print positions in the bundle. More may fail meanwhile.
   let isEnding = false
-  process.on('uncaughtException', (error) => {
+  process.on('uncaughtException', (error: unknown) => {
+    // More may fail meanwhile.
     if (isEnding) return
     isEnding = true
-    void report(commands, argv.slice(2), error, surroundings).finally(() =>
-      process.exit(exitStatusOf(error)),
-    )
+    void reportUncaught(error, stderr).finally(() => process.exit(exitStatus.failure))
   })
   process.exit(await runArguments(commands, argv.slice(2), surroundings))
 }

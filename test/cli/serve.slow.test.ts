@@ -132,6 +132,33 @@ describe('trove serve', () => {
     expect(child.exitCode).toBe(1)
   })
 
+  // Goal: errors that are expected elsewhere, and end a command there without a stack, without a
+  // word or with a status for which systemd does not restart it, are bugs where none awaits them.
+  test.each([
+    ['AbortError', '{}'],
+    ['DataLockedError', '{}'],
+    ['Error', `{ code: 'ECONNRESET', syscall: 'read' }`],
+  ])('ends with 1 and says where an uncaught %s with %s was thrown', async (name, fields) => {
+    const preload = join(dataDir, 'preload.mjs')
+    await writeFile(
+      preload,
+      `process.once('SIGUSR2', function thrower() {
+         throw Object.assign(new Error('unforeseen'), { name: '${name}' }, ${fields})
+       })`,
+    )
+    const child = startTrove(['serve', '--data', join(dataDir, 'data'), '--port', '0'], {
+      NODE_OPTIONS: `--import ${preload}`,
+    })
+    const stderr = buffer(child.stderr)
+    await firstLine(child)
+    child.kill('SIGUSR2')
+    await once(child, 'close')
+    expect((await stderr).toString()).toMatch(
+      new RegExp(`^trove: ${name}: unforeseen\\ntrove: {5}at .*thrower`, 'm'),
+    )
+    expect(child.exitCode).toBe(1)
+  })
+
   test('rejects a directory that another server uses', async () => {
     const first = startTrove(['serve', '--data', dataDir, '--port', '0'])
     await firstLine(first)
