@@ -429,6 +429,10 @@ describe('who may', () => {
       401,
       'Basic realm="trove", charset="UTF-8"',
     ])
+    const wrong = await askDav(server, run, { token: null, headers: basic('any', 'wrong') })
+    expect(await wrong.text()).toBe(
+      'the token was not issued by this server; here a token can also be the password, with any user name\n',
+    )
     const elsewhere = await server.send('/api/v1/artifacts/1', {
       token: null,
       headers: basic('x', await server.token()),

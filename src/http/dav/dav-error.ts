@@ -11,7 +11,7 @@ export function davErrorResponse(error: StoreError | undefined, requestId: strin
   if (status === 401) {
     // Clients ask for a password only after a challenge of this scheme (RFC 7617 §2).
     headers.set('www-authenticate', 'Basic realm="trove", charset="UTF-8"')
-    text += ', or as the password, with any user name'
+    text += '; here a token can also be the password, with any user name'
   }
   return new Response(`${text}\n`, { status, headers })
 }
