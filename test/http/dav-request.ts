@@ -69,11 +69,10 @@ function responsesOf(text: string): Listed[] {
   for (; next.done !== true; next = events.next()) {
     const event = next.value
     const current = listed.at(-1)
-    const [, property] = open[4] === undefined ? [] : open[4].split(/^D:/)
-    const name = property ?? open[4]
+    const name = open[4]?.replace(/^.*:/, '')
     if (event.kind === 'open') {
       if (open.push(event.name) === 2) listed.push({ href: '', found: {}, missing: [] })
-      if (open.length === 5) properties[event.name.replace(/^D:/, '')] = ''
+      if (open.length === 5) properties[event.name.replace(/^.*:/, '')] = ''
       if (open.length === 6) properties[name!] += `<${event.name}>`
     } else if (event.kind === 'text') {
       if (open[2] === 'D:href' && open.length === 3) current!.href += event.text

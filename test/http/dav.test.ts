@@ -1,7 +1,8 @@
 /** WebDAV: what is where, how it is listed and read, and who may. */
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { formatProjectPath } from '../../src/core/run/run.ts'
+import { parsePropfind } from '../../src/http/dav/propfind.ts'
 import { askDav, listDav, namesIn, propertiesOf } from './dav-request.ts'
 import { openSharedServer } from './open-server.ts'
 
@@ -160,7 +161,30 @@ describe('PROPFIND', () => {
       missing: ['executable', 'getetag', 'quota'],
     })
     const answer = await askDav(server, file, { depth: '0', body: wanted })
-    expect(await answer.text()).toContain('<executable xmlns="urn:x?a=1&#38;b=&#60;2"/>')
+    const text = await answer.text()
+    expect(text).toContain('xmlns:D="DAV:" xmlns:n1="urn:x?a=1&#38;b=&#60;2" xmlns:n2="urn:y">')
+    expect(text).toContain('<D:prop><n1:executable/><n2:getetag/><D:quota/></D:prop>')
+  })
+
+  test('writes a long namespace once, whatever it is asked for', async () => {
+    const props = Array.from({ length: 98 }, (_, index) => `<p:a${index}/>`).join('')
+    const body = `<D:propfind xmlns:D="DAV:" xmlns:p='${'"'.repeat(9000)}'><D:prop>${props}<p:a/><a/></D:prop></D:propfind>`
+    const [itself] = await listDav(server, file, { depth: '0', body })
+    expect(itself!.missing).toHaveLength(99)
+    const answer = await askDav(server, `${run}/dist/`, { body })
+    expect((await answer.text()).length).toBeLessThan(60_000)
+  })
+
+  test('reads a body of many namespaces quickly', () => {
+    const names = Array.from({ length: 700 }, (_, index) => index.toString(36))
+    const flat = names.map((name) => ` xmlns:${name}="${name}"`).join('')
+    const deep = names.map((name) => `<a xmlns:${name}="a">`).join('') + '</a>'.repeat(700)
+    const body = Buffer.from(`<propfind xmlns="DAV:"${flat}>${deep}<allprop/></propfind>`)
+    const copied = vi.spyOn(Map.prototype, 'set')
+    expect(parsePropfind(body)).toEqual({ kind: 'all' })
+    const { length } = copied.mock.calls
+    copied.mockRestore()
+    expect(length).toBeLessThan(5 * names.length)
   })
 
   test('reads UTF-16, and prefixes as they are declared', async () => {

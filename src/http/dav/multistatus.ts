@@ -16,8 +16,10 @@ export async function* multistatus(
   wanted: Wanted,
   now: number,
 ): AsyncGenerator<string, void, undefined> {
-  yield `${declaration}<D:multistatus xmlns:D="${davNamespace}">\n`
-  const propstats = propstatsFor(wanted, now)
+  const prefixes = prefixesFor(wanted)
+  const declared = [...prefixes].map(([namespace, p]) => ` xmlns:${p}="${escapeXml(namespace)}"`)
+  yield `${declaration}<D:multistatus${declared.join('')}>\n`
+  const propstats = propstatsFor(wanted, prefixes, now)
   yield responseOf(path, propstats(item))
   for await (const child of children) {
     const end = child.content === null ? '/' : ''
@@ -61,9 +63,24 @@ export function httpDate(at: number | null, now: number): string | null {
   return at === null ? null : new Date(Math.max(0, Math.min(at, now))).toUTCString()
 }
 
+/** Prefixes by namespace. Each is declared once: repeated with every property of every item, a long
+ *  one would turn a small request into a large response. */
+function prefixesFor(wanted: Wanted): Map<string, string> {
+  const prefixes = new Map([[davNamespace, 'D']])
+  if (wanted.kind !== 'named') return prefixes
+  for (const { namespace } of wanted.names) {
+    if (namespace !== '' && !prefixes.has(namespace)) prefixes.set(namespace, `n${prefixes.size}`)
+  }
+  return prefixes
+}
+
 /** Returns a function that writes the `propstat` elements of an item. */
-function propstatsFor(wanted: Wanted, now: number): (item: Item) => string {
-  if (wanted.kind === 'named') return namedPropstats(wanted.names, now)
+function propstatsFor(
+  wanted: Wanted,
+  prefixes: ReadonlyMap<string, string>,
+  now: number,
+): (item: Item) => string {
+  if (wanted.kind === 'named') return namedPropstats(wanted.names, prefixes, now)
   const isNames = wanted.kind === 'names'
   return (item) => {
     let found = ''
@@ -75,13 +92,20 @@ function propstatsFor(wanted: Wanted, now: number): (item: Item) => string {
   }
 }
 
-function namedPropstats(names: readonly PropertyName[], now: number): (item: Item) => string {
+function namedPropstats(
+  names: readonly PropertyName[],
+  prefixes: ReadonlyMap<string, string>,
+  now: number,
+): (item: Item) => string {
   const isKnown = ({ namespace, name }: PropertyName): boolean =>
     namespace === davNamespace && properties.has(name)
   const known = names.filter(isKnown).map(({ name }) => ({ name, valueOf: properties.get(name)! }))
   const unknown = names
     .filter((each) => !isKnown(each))
-    .map(emptyElement)
+    .map(({ namespace, name }) => {
+      const prefix = prefixes.get(namespace)
+      return prefix === undefined ? `<${name}/>` : `<${prefix}:${name}/>`
+    })
     .join('')
   return (item) => {
     let found = ''
@@ -106,12 +130,6 @@ function propstat(elements: string, status: string): string {
 
 function davElement(name: string, value: string): string {
   return value === '' ? `<D:${name}/>` : `<D:${name}>${value}</D:${name}>`
-}
-
-function emptyElement({ namespace, name }: PropertyName): string {
-  return namespace === davNamespace
-    ? davElement(name, '')
-    : `<${name} xmlns="${escapeXml(namespace)}"/>`
 }
 
 /** Characters that XML 1.0 §2.2 does not allow, not even escaped, become U+FFFD. */

@@ -15,7 +15,8 @@ export const davNamespace = 'DAV:'
 interface Element extends PropertyName {
   /** As written. */
   tag: string
-  prefixes: ReadonlyMap<string, string>
+  /** Namespaces by the prefixes that this element declares. */
+  declared: ReadonlyMap<string, string>
 }
 
 /** Errors: invalid_request, too_large. */
@@ -33,7 +34,7 @@ export function parsePropfind(body: Uint8Array): Wanted {
     if (event.kind === 'close') {
       if (open.pop()?.tag !== event.name) throw malformed('its elements are not nested')
     } else if (event.kind === 'open') {
-      const element = resolve(event, open.at(-1)?.prefixes ?? reserved)
+      const element = resolve(event, open)
       const depth = open.push(element)
       if (depth === 1) roots += 1
       if (depth === 1 && !isDav(element, 'propfind')) throw malformed('its root is no propfind')
@@ -58,32 +59,27 @@ function isDav({ namespace, name }: Element, wanted: string): boolean {
   return namespace === davNamespace && name === wanted
 }
 
-/** Namespaces in XML 1.0 §3. */
-const reserved: ReadonlyMap<string, string> = new Map([
-  ['', ''],
-  ['xml', 'http://www.w3.org/XML/1998/namespace'],
-])
-
 /** Letters and digits of any script: a bit more than XML 1.0 §2.3 allows to begin with. */
 const localName = /^[\p{L}_][\p{L}\p{M}\p{N}_.-]*$/u
 
-/** Namespaces in XML 1.0 §2 to §6. */
+/** Namespaces in XML 1.0 §2 to §6. No property has the prefix `xml`. */
 function resolve(
   { name: tag, attributes }: { name: string; attributes: ReadonlyMap<string, string> },
-  outer: ReadonlyMap<string, string>,
+  open: readonly Element[],
 ): Element {
-  let prefixes = outer
+  const declared = new Map<string, string>()
   for (const [attribute, value] of attributes) {
     const [, prefix] = /^xmlns(?::(.+))?$/.exec(attribute) ?? [null]
     if (prefix === null) continue
     if (prefix !== undefined && value === '') throw malformed(`${attribute} is empty`)
-    prefixes = new Map([...prefixes, [prefix ?? '', value]])
+    declared.set(prefix ?? '', value)
   }
   const [name = '', prefix = '', ...rest] = tag.split(':').toReversed()
-  const namespace = prefixes.get(prefix)
+  const outer = open.findLast((element) => element.declared.has(prefix))?.declared
+  const namespace = declared.get(prefix) ?? outer?.get(prefix) ?? (prefix === '' ? '' : undefined)
   if (rest.length > 0 || namespace === undefined || !localName.test(name))
     throw malformed(`${JSON.stringify(tag)} is no name of an element`)
-  return { tag, namespace, name, prefixes }
+  return { tag, namespace, name, declared }
 }
 
 /** XML 1.0 §4.3.3: UTF-8, or UTF-16 with a byte order mark. */
