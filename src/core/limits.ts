@@ -156,6 +156,8 @@ export const limits = {
   comparisonsMax: 2,
   /** Damaged paths listed in the details of one artifact. */
   damagedPathsMax: 1000,
+  /** Characters in the paths of damaged files that an archive leaves out: some 50,000 files. */
+  leftOutCharactersMax: 4 * MiB,
   /** GitHub's clients stop at 1,000 artifacts per run by default; more than this is a runaway. */
   artifactsPerRunMax: 10_000,
 

@@ -1,5 +1,7 @@
 /** The part of an artifact that an archive holds. */
+import { tooLarge } from '../core/errors.ts'
 import { compilePathGlobs, nothingMatches } from '../core/glob/path-glob.ts'
+import { limits } from '../core/limits.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { damagedFiles, damageOf } from './damage.ts'
 import type { PathFilter } from './entries.ts'
@@ -26,7 +28,7 @@ export interface ArchivePart {
   requireMembers(measured: { members: number } | undefined): void
 }
 
-/** Errors: invalid_request and too_large (a glob). */
+/** Errors: invalid_request and too_large (a glob), too_large (damaged files to leave out). */
 export async function partOf(
   reader: Reader,
   artifact: Artifact,
@@ -34,18 +36,41 @@ export async function partOf(
 ): Promise<ArchivePart> {
   const globs = paths.length === 0 ? undefined : paths
   const byPath = globs && { matches: compilePathGlobs(globs), signal }
-  const damaged = intact ? await damagedFiles(reader, artifact, byPath) : []
+  // The zip of an exact artifact can be damaged although all its files are intact.
+  const isWhole = !intact || artifact.state === 'available'
+  const damaged = isWhole ? [] : await leftOut(reader, artifact, byPath)
   const isLeftOut = new Set(damaged)
   const withoutDamaged = (path: string): boolean =>
     !isLeftOut.has(path) && byPath?.matches(path) !== false
   return {
-    filter: damaged.length === 0 ? byPath : { matches: withoutDamaged, signal },
-    facts: damaged.length === 0 ? [globs] : [globs, damaged],
-    name: damaged.length === 0 ? artifact.name : `${artifact.name}-intact`,
+    filter: isWhole ? byPath : { matches: withoutDamaged, signal },
+    facts: isWhole ? [globs] : [globs, damaged],
+    name: isWhole ? artifact.name : `${artifact.name}-intact`,
     requireMembers: (measured) => {
       if (measured?.members !== 0) return
       if (damaged.length > 0) throw damageOf(artifact, damaged)
       if (globs !== undefined) throw nothingMatches(globs)
     },
   }
+}
+
+async function leftOut(
+  reader: Reader,
+  artifact: Artifact,
+  filter: PathFilter | undefined,
+): Promise<string[]> {
+  const max = limits.leftOutCharactersMax
+  const paths: string[] = []
+  let characters = 0
+  for await (const path of damagedFiles(reader, artifact, filter)) {
+    characters += path.length
+    if (characters > max)
+      throw tooLarge(
+        'characters in the paths of damaged files',
+        max,
+        `artifact ${artifact.id} has too many damaged files to leave out: select a part of it by path`,
+      )
+    paths.push(path)
+  }
+  return paths
 }

@@ -18,7 +18,7 @@ export async function damagedPaths(
   limit: number = limits.damagedPathsMax,
 ): Promise<string[]> {
   if (artifact.state === 'available') return []
-  const paths = new Set(await damagedFiles(reader, artifact, undefined, limit))
+  const paths = new Set(await firstDamaged(reader, artifact, undefined, limit))
   if (artifact.kind === 'exact' && paths.size < limit) {
     for (const name of await damagedMembers(reader.metadata, artifact.id, limit)) paths.add(name)
   }
@@ -31,27 +31,36 @@ export async function verifyEntries(
   artifact: Artifact,
   filter: PathFilter | undefined,
 ): Promise<void> {
-  const paths = await damagedFiles(reader, artifact, filter)
+  const paths = await firstDamaged(reader, artifact, filter, limits.damagedPathsMax)
   if (paths.length > 0) throw damageOf(artifact, paths)
 }
 
-/** Returns the paths of damaged files that pass `filter`, in order, at most `limit`. */
-export async function damagedFiles(
+async function firstDamaged(
   reader: Pick<Reader, 'metadata'>,
   artifact: Artifact,
   filter: PathFilter | undefined,
-  limit: number = limits.damagedPathsMax,
+  limit: number,
 ): Promise<string[]> {
-  if (artifact.state === 'available') return []
   const paths: string[] = []
-  for await (const { members } of tarMembers(reader, artifact, filter)) {
-    for (const { entry } of members) {
-      if (entry.kind !== 'file' || !(await isDamaged(reader, entry))) continue
-      paths.push(entry.path)
-      if (paths.length === limit) return paths
-    }
+  for await (const path of damagedFiles(reader, artifact, filter)) {
+    paths.push(path)
+    if (paths.length === limit) break
   }
   return paths
+}
+
+/** Yields the paths of damaged files that pass `filter`, in order. */
+export async function* damagedFiles(
+  reader: Pick<Reader, 'metadata'>,
+  artifact: Artifact,
+  filter: PathFilter | undefined,
+): AsyncGenerator<string, void, undefined> {
+  if (artifact.state === 'available') return
+  for await (const { members } of tarMembers(reader, artifact, filter)) {
+    for (const { entry } of members) {
+      if (entry.kind === 'file' && (await isDamaged(reader, entry))) yield entry.path
+    }
+  }
 }
 
 /** Checks the streams that an exact zip names: a blob can be intact while one of its streams is
@@ -83,8 +92,8 @@ async function isDamaged(reader: Pick<Reader, 'metadata'>, { blob }: StoredFile)
 }
 
 /** Names at most three of the paths in its message. */
-export function damageOf(artifact: Artifact, paths: string[]): Error {
+export function damageOf(artifact: Artifact, paths: readonly string[]): Error {
   const some = paths.slice(0, 3).join(', ') + (paths.length > 3 ? ', …' : '')
   const message = `stored bytes of artifact ${artifact.id} are damaged: ${some}`
-  return blobDamaged(message, paths)
+  return blobDamaged(message, paths.slice(0, limits.damagedPathsMax))
 }

@@ -52,7 +52,7 @@ const zipType = 'application/zip'
 const gzipType = 'application/gzip'
 
 /** Errors: invalid_request and too_large (a path glob), no_files (no path matches), blob_damaged
- *  (nothing that was asked for is intact). */
+ *  (nothing that was asked for is intact), too_large (damaged files to leave out). */
 export async function representZip(
   reader: Reader,
   artifact: Artifact,

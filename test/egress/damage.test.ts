@@ -88,6 +88,26 @@ test('an archive of what is intact leaves out damaged files, and has an ETag of 
   }
 })
 
+test('an archive of what is intact leaves out any number of damaged files', async () => {
+  const store = createMemoryStore()
+  const artifact = store.addArtifact(
+    Array.from({ length: 1102 }, (_, index) => ({
+      kind: 'file',
+      path: `f${index}`,
+      content: Buffer.from(String(index)),
+      form: 'stored',
+    })),
+    { state: 'damaged' },
+  )
+  for (const page of [0, 1, 2])
+    for (const entry of (await store.reader.metadata.readEntryPage(artifact.id, page))!.entries)
+      if (entry.kind === 'file' && entry.path !== 'f7') entry.blob.copy!.damaged = true
+  const intact = await representZip(store.reader, artifact, { intact: true })
+  await intact.verifyReadable()
+  const one = await representZip(store.reader, artifact, { paths: ['f7'] })
+  expect(await readAll(intact)).toEqual(await readAll(one))
+})
+
 test('a pack that ends early marks the copies beyond its end and no others', async () => {
   const store = createMemoryStore()
   const artifact = store.addArtifact(specs)

@@ -200,6 +200,9 @@ test('a damaged stream is reported by its member before a status is sent', async
   const error: unknown = await representation.verifyReadable().catch((failure: unknown) => failure)
   expect(hasCode(error, 'blob_damaged') && error.details.paths).toEqual(['a', 'c', 'd'])
   expect(await damagedMembers(store.reader.metadata, artifact.id, 2)).toEqual(['a', 'c'])
+  const damaged = { ...artifact, state: 'damaged' } as const
+  const intact = await representZip(store.reader, damaged, { intact: true })
+  await expect(intact.verifyReadable()).resolves.toBeUndefined()
   await expect(
     (await representZip(store.reader, artifact)).verifyReadable(),
   ).resolves.toBeUndefined()
