@@ -82,7 +82,11 @@ export async function verifyFile(
   if (await isDamaged(reader, file)) throw damageOf(artifact, [file.path])
 }
 
-async function isDamaged(reader: Pick<Reader, 'metadata'>, { blob }: StoredFile): Promise<boolean> {
+/** Whether the content of a file cannot be read. */
+export async function isDamaged(
+  reader: Pick<Reader, 'metadata'>,
+  { blob }: StoredFile,
+): Promise<boolean> {
   if (blob.sizeBytes === 0) return false
   if (blob.copy !== null) return blob.copy.damaged
   for await (const parts of partPages({ blob, first: 0 }, reader.metadata.readParts)) {

@@ -6,6 +6,7 @@ import { previousOf } from '../../browse/previous.ts'
 import { forbidden } from '../../core/errors.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { latestBranch } from '../../core/policy/keep-latest.ts'
+import { isDamaged } from '../../egress/damage.ts'
 import type { AppRequest } from '../../http/context.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -90,7 +91,9 @@ export async function filePage(web: Web, c: AppRequest): Promise<Response> {
   if (found?.entry.kind !== 'file') return await memberPage(web, c, head, path)
   const file = found.entry
   const asText = c.req.query('as') === 'text'
-  const shown = head.damagedFiles.includes(path)
+  // Not by `damagedFiles`, which is cut off, and has members of a zip whose files can be read.
+  const isUnreadable = artifact.state === 'damaged' && (await isDamaged(context, file))
+  const shown = isUnreadable
     ? damagedFile()
     : await readingForPage(context, [artifact], () =>
         preview({
@@ -112,7 +115,8 @@ export async function filePage(web: Web, c: AppRequest): Promise<Response> {
         limit: holdersShown,
       })
     : []
-  const view = { head, file, modifiedAt: found.modifiedAt, asText, shown, holders, seesHistory }
+  const { modifiedAt } = found
+  const view = { head, file, isUnreadable, modifiedAt, asText, shown, holders, seesHistory }
   return await sendPage(web, c, {
     title: `${path} · ${artifact.name}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),

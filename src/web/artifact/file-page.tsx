@@ -16,6 +16,8 @@ import { Untrusted } from '../parts/untrusted.tsx'
 export interface FileView {
   head: ArtifactHead
   file: StoredFile
+  /** Whether its content is damaged. */
+  isUnreadable: boolean
   modifiedAt: number | null
   asText: boolean
   shown: Html
@@ -26,11 +28,10 @@ export interface FileView {
 }
 
 export function FilePage(view: FileView): Html {
-  const { head, file, modifiedAt, asText, shown, seesHistory } = view
+  const { head, file, isUnreadable, modifiedAt, asText, shown, seesHistory } = view
   const { artifact, now } = head
   const raw = filePath(artifact.id, file.path)
   const page = blobPath(artifact, file.path)
-  const isDamaged = head.damagedFiles.includes(file.path)
   return (
     <>
       <h1 class="trail">
@@ -47,7 +48,7 @@ export function FilePage(view: FileView): Html {
         <WholeDigest digest={file.digest} what="digest" />
       </p>
       <div class="buttons">
-        {!isDamaged && (
+        {!isUnreadable && (
           <>
             <a class="button first" href={`${raw}?download=1`} data-key="d">
               Download
@@ -57,7 +58,7 @@ export function FilePage(view: FileView): Html {
             </a>
           </>
         )}
-        {!isDamaged && (hasTextForm(file.path) || asText) && (
+        {!isUnreadable && (hasTextForm(file.path) || asText) && (
           <a class="button" href={withQuery(page, { as: asText ? '' : 'text' })}>
             {asText ? 'Preview' : 'Source'}
           </a>
@@ -72,7 +73,7 @@ export function FilePage(view: FileView): Html {
           Copy link
         </button>
       </div>
-      {!isDamaged && (
+      {!isUnreadable && (
         <details class="aside">
           <summary>Download from a shell</summary>
           <Commands text={shellLines(view)} />
