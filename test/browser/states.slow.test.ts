@@ -262,7 +262,7 @@ describe.skipIf(!hasChromium)('a page', () => {
       expect(await linkedStatus(page, link)).toBe(200)
     await page.getByRole('link', { name: 'site', exact: true }).click()
     const alert = page.getByRole('alert')
-    await alert.getByText('1 file cannot be read').waitFor()
+    await alert.getByText('The stored bytes of 1 file are damaged.').waitFor()
     for (const link of ['Download intact files as zip', 'Download intact files as tar.gz'])
       expect(await linkedStatus(page, link)).toBe(200)
     await alert.getByRole('link', { name: 'bad.bin' }).click()

@@ -28,4 +28,7 @@ test('a file can be downloaded from its page once another upload has healed it',
   expect(archive.status).toBe(500)
   expect((await server.send(`/api/v1/artifacts/${id}/archive.zip?intact`)).status).toBe(200)
   expect(await page()).toEqual([true, false])
+  const artifact = await server.page(`/octo/app/actions/runs/1/artifacts/${id}`)
+  expect(artifact).toContain('The stored bytes of 1 file are damaged.')
+  expect(artifact).toContain('archive.zip?intact')
 })

@@ -100,10 +100,10 @@ function Damage(head: ArtifactHead) {
   return (
     <div class="note" role="alert">
       <p>
-        {damagedFiles.length === limits.damagedPathsMax && 'At least '}
-        {counted(damagedFiles.length, 'file')} cannot be read, because the stored bytes are damaged.{' '}
+        The stored bytes of {damagedFiles.length === limits.damagedPathsMax && 'at least '}
+        {counted(damagedFiles.length, 'file')} are damaged.{' '}
         {hasIntactFiles(head)
-          ? 'All other files are intact, and downloads of the artifact contain only these.'
+          ? 'Downloads of the artifact leave out files that cannot be read.'
           : 'Nothing is left to download.'}{' '}
         The next upload of the same content heals them.
       </p>
@@ -119,8 +119,9 @@ function Damage(head: ArtifactHead) {
   )
 }
 
+/** A file can be read although its member of a zip as uploaded is damaged: from another upload. */
 function hasIntactFiles({ artifact, damagedFiles }: ArtifactHead): boolean {
-  return damagedFiles.length < artifact.fileCount
+  return artifact.kind === 'exact' || damagedFiles.length < artifact.fileCount
 }
 
 function Actions(head: ArtifactHead) {

@@ -82,7 +82,7 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
               <a href={latest}>{latest}</a>
               <CopyButton text={head.origin + latest} what="latest address" />
             </span>{' '}
-            <a href={`${latest}?download`}>zip</a>
+            {artifact.state !== 'damaged' && <a href={`${latest}?download`}>zip</a>}
           </Fact>
         )}
         <Fact term="Manifest">
