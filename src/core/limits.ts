@@ -132,14 +132,6 @@ export const limits = {
 
   /** Newest runs of a project scanned for workflows, events and branches to offer, 15 ms each. */
   runFactsScannedMax: 16_384,
-  /** What a folder of WebDAV lists: the newest runs, branches of recent runs, and the names among
-   *  the newest artifacts of a branch. The rest is found by name; clients read whole listings. */
-  davRunsMax: 16_384,
-  davBranchesMax: 1000,
-  davLatestExaminedMax: 1000,
-  /** Clients ask for some ten properties; unknown ones are repeated for each file of a folder. */
-  davPropertiesMax: 100,
-  davBodyBytesMax: 16 * KiB,
   listPageDefault: 50,
   listPageMax: 200,
   /** Projects of one list, search or look-up, unless it is of all. */

@@ -3,7 +3,6 @@ import type { Hono } from 'hono'
 import { davRoot } from '../../api/paths.ts'
 import { readFileEntry } from '../../browse/entries.ts'
 import { invalidRequest, notFound, storeError } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
 import { representFile } from '../../egress/egress.ts'
 import { requireBasicReader } from '../access/authenticate.ts'
 import { inPieces, sendPieces } from '../body/lines.ts'
@@ -12,7 +11,7 @@ import { sendUnderLease } from '../body/reading.ts'
 import { readBytesBody } from '../body/request-body.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { finiteDepthError, httpDate, multistatus, xmlType } from './multistatus.ts'
-import { parsePropfind } from './propfind.ts'
+import { parsePropfind, propfindLimit } from './propfind.ts'
 import { findPlace } from './tree.ts'
 
 const allowed = ['OPTIONS', 'GET', 'HEAD', 'PROPFIND']
@@ -74,12 +73,6 @@ async function sendFile(context: AppContext, c: AppRequest): Promise<Response> {
     mode: 'ranged',
     disposition: 'inline',
   })
-}
-
-const propfindLimit = {
-  bytesMax: limits.davBodyBytesMax,
-  limit: 'bytes of a PROPFIND body',
-  setting: null,
 }
 
 /** Returns the percent-decoded segments below the root. Errors: invalid_request (malformed escape),

@@ -1,6 +1,5 @@
 /** Reads the body of PROPFIND: which properties the client wants (RFC 4918 §14.20). */
 import { invalidRequest, tooLarge } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
 import { readXml } from '../../core/markup/xml.ts'
 
 export interface PropertyName {
@@ -11,6 +10,16 @@ export interface PropertyName {
 export type Wanted = { kind: 'all' } | { kind: 'names' } | { kind: 'named'; names: PropertyName[] }
 
 export const davNamespace = 'DAV:'
+
+/** Clients ask for some ten properties; unknown ones are repeated for each file of a folder. */
+const propertiesMax = 100
+
+/** Of the body, in bytes. */
+export const propfindLimit = {
+  bytesMax: 16 * 1024,
+  limit: 'bytes of a PROPFIND body',
+  setting: null,
+}
 
 interface Element extends PropertyName {
   /** As written. */
@@ -44,7 +53,7 @@ export function parsePropfind(body: Uint8Array): Wanted {
   }
   if (!next.value || open.length > 0 || roots !== 1) throw malformed('it is not well-formed')
   if (kind === undefined) throw malformed('it has none of prop, allprop and propname')
-  if (names.length > limits.davPropertiesMax) throw tooMany()
+  if (names.length > propertiesMax) throw tooMany()
   return kind === 'named' ? { kind, names } : { kind }
 }
 
@@ -94,6 +103,6 @@ function malformed(reason: string): Error {
 }
 
 function tooMany(): Error {
-  const max = limits.davPropertiesMax
-  return tooLarge('properties', max, `at most ${max} properties can be asked for at once`)
+  const message = `at most ${propertiesMax} properties can be asked for at once`
+  return tooLarge('properties', propertiesMax, message)
 }

@@ -23,6 +23,12 @@ import type { AppContext } from '../context.ts'
 import { artifactItem, findInside } from './artifact-tree.ts'
 import { folderItem, type Item, type Place } from './place.ts'
 
+/** What a folder lists: the newest runs, branches of recent runs, and the names among the newest
+ *  artifacts of a branch. The rest is found by name; clients read whole listings. */
+const runsMax = 16_384
+const branchesMax = 1000
+const latestExaminedMax = 1000
+
 interface Visit {
   context: AppContext
   principal: Principal
@@ -154,7 +160,7 @@ async function* listRuns(
   )
     for (const { number, createdAt } of found) {
       if (listed.has(number)) continue
-      if (listed.size === limits.davRunsMax) return
+      if (listed.size === runsMax) return
       listed.add(number)
       yield folderItem(String(number), createdAt)
     }
@@ -206,7 +212,7 @@ async function* listBranches(
   { context: { metadata } }: Visit,
   { id }: Project,
 ): AsyncGenerator<Item, void, undefined> {
-  for (const branch of await metadata.listRunFacts(id, 'branch', limits.davBranchesMax)) {
+  for (const branch of await metadata.listRunFacts(id, 'branch', branchesMax)) {
     const isPlain =
       branch.isWellFormed() && !branch.includes(branchSlash) && !/^\.{1,2}$/.test(branch)
     if (isPlain) yield folderItem(branch.replaceAll('/', branchSlash))
@@ -229,7 +235,7 @@ async function* listLatest(
       const found = await unlessGone(readLive(context, principal, reference, project))
       if (found !== undefined) yield artifactItem(found)
     }
-    if (++examined === limits.davLatestExaminedMax) return
+    if (++examined === latestExaminedMax) return
   }
 }
 
