@@ -31,6 +31,20 @@ async function firstLine(child: ChildProcessWithoutNullStreams): Promise<string>
   })
 }
 
+/** Starts a server with a module that Node loads first, and sends SIGUSR2 once it is ready. */
+async function endBySignal(preload: string): Promise<{ status: number | null; stderr: string }> {
+  const file = join(dataDir, 'preload.mjs')
+  await writeFile(file, preload)
+  const child = startTrove(['serve', '--data', join(dataDir, 'data'), '--port', '0'], {
+    NODE_OPTIONS: `--import ${file}`,
+  })
+  const stderr = buffer(child.stderr)
+  await firstLine(child)
+  child.kill('SIGUSR2')
+  await once(child, 'close')
+  return { status: child.exitCode, stderr: (await stderr).toString() }
+}
+
 describe('trove serve', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)(
     'prints one line when it is ready, and stops with 0 on %s',
@@ -97,9 +111,7 @@ describe('trove serve', () => {
   // Method: a module that Node loads first ends all threads of the server on a signal. The death of
   // the metadata thread is thrown where nothing can catch it.
   test('that cannot go on ends with 1, and says why and where in the source', async () => {
-    const preload = join(dataDir, 'preload.mjs')
-    await writeFile(
-      preload,
+    const { status, stderr } = await endBySignal(
       `import { Worker } from 'node:worker_threads'
        const threads = new Set()
        const { postMessage } = Worker.prototype
@@ -109,14 +121,7 @@ describe('trove serve', () => {
        }
        process.once('SIGUSR2', () => { for (const thread of threads) void thread.terminate() })`,
     )
-    const child = startTrove(['serve', '--data', join(dataDir, 'data'), '--port', '0'], {
-      NODE_OPTIONS: `--import ${preload}`,
-    })
-    const stderr = buffer(child.stderr)
-    await firstLine(child)
-    child.kill('SIGUSR2')
-    await once(child, 'close')
-    const lines = (await stderr).toString().split('\n')
+    const lines = stderr.split('\n')
     const message = lines.slice(
       lines.findIndex((line) => line.startsWith('trove: ')),
       -1,
@@ -129,7 +134,7 @@ describe('trove serve', () => {
       /caused by Error: the metadata( reader)? thread ended with code 1/,
     )
     expect(message.every((line) => line.startsWith('trove: '))).toBe(true)
-    expect(child.exitCode).toBe(1)
+    expect(status).toBe(1)
   })
 
   // Goal: errors that are expected elsewhere, and end a command there without a stack, without a
@@ -139,24 +144,13 @@ describe('trove serve', () => {
     ['DataLockedError', '{}'],
     ['Error', `{ code: 'ECONNRESET', syscall: 'read' }`],
   ])('ends with 1 and says where an uncaught %s with %s was thrown', async (name, fields) => {
-    const preload = join(dataDir, 'preload.mjs')
-    await writeFile(
-      preload,
+    const { status, stderr } = await endBySignal(
       `process.once('SIGUSR2', function thrower() {
          throw Object.assign(new Error('unforeseen'), { name: '${name}' }, ${fields})
        })`,
     )
-    const child = startTrove(['serve', '--data', join(dataDir, 'data'), '--port', '0'], {
-      NODE_OPTIONS: `--import ${preload}`,
-    })
-    const stderr = buffer(child.stderr)
-    await firstLine(child)
-    child.kill('SIGUSR2')
-    await once(child, 'close')
-    expect((await stderr).toString()).toMatch(
-      new RegExp(`^trove: ${name}: unforeseen\\ntrove: {5}at .*thrower`, 'm'),
-    )
-    expect(child.exitCode).toBe(1)
+    expect(stderr).toMatch(new RegExp(`^trove: ${name}: unforeseen\\ntrove: {5}at .*thrower`, 'm'))
+    expect(status).toBe(1)
   })
 
   test('rejects a directory that another server uses', async () => {
