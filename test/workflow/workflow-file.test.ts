@@ -1,11 +1,18 @@
 import { expect, test } from 'vitest'
 import { formatProblem } from '../../src/workflow/file/problem.ts'
-import { parseWorkflow } from '../../src/workflow/file/workflow-file.ts'
+import { parseWorkflow, type Workflow } from '../../src/workflow/file/workflow-file.ts'
 
 /** Returns the problems of a workflow as `line:column: message`. */
 function problemsOf(text: string): string[] {
   const parsed = parseWorkflow('ci.yml', text)
   return 'problems' in parsed ? parsed.problems.map(formatProblem) : []
+}
+
+/** Fails with the problems if there are any. */
+function workflowOf(text: string): Workflow {
+  const parsed = parseWorkflow('ci.yml', text)
+  if ('problems' in parsed) throw new Error(parsed.problems.map(formatProblem).join('\n'))
+  return parsed.workflow
 }
 
 test('every problem names file, line and column', () => {
@@ -49,9 +56,7 @@ test('invalid YAML and an empty file are problems, not exceptions', () => {
 })
 
 test('a condition without a status function gets success(), one with it is unchanged', () => {
-  const parsed = parseWorkflow(
-    'ci.yml',
-    `on: push
+  const workflow = workflowOf(`on: push
 jobs:
   a:
     runs-on: x
@@ -60,10 +65,8 @@ jobs:
       - run: a
         if: always() && true
       - run: b
-`,
-  )
-  if ('problems' in parsed) throw new Error(parsed.problems.map(formatProblem).join('\n'))
-  const [job] = parsed.workflow.jobs
+`)
+  const [job] = workflow.jobs
   expect(job?.condition.expression).toBe("success() && (github.ref == 'x')")
   expect(job?.steps.map((step) => step.condition.expression)).toEqual([
     'always() && true',
@@ -73,9 +76,7 @@ jobs:
 
 // As in rollup's workflow, whose matrix has the variables of each target.
 test('env of a job or step can be one expression', () => {
-  const parsed = parseWorkflow(
-    'ci.yml',
-    `on: push
+  const workflow = workflowOf(`on: push
 jobs:
   a:
     runs-on: x
@@ -85,10 +86,8 @@ jobs:
   b:
     uses: ./.github/workflows/b.yml
     with: {env: '\${{ vars.ENV }}'}
-`,
-  )
-  if ('problems' in parsed) throw new Error(parsed.problems.map(formatProblem).join('\n'))
-  const [a, b] = parsed.workflow.jobs
+`)
+  const [a, b] = workflow.jobs
   const shown = [a?.env?.token, a?.steps[0]?.env?.token, b?.call?.['input-values']?.find('env')]
   expect(shown.map(String)).toEqual([
     '${{ fromJSON(vars.ENV) }}',
@@ -120,9 +119,7 @@ jobs:
 })
 
 test('keys that have no effect here are reported with their positions', () => {
-  const parsed = parseWorkflow(
-    'ci.yml',
-    `on: push
+  const workflow = workflowOf(`on: push
 run-name: by \${{ github.actor }}
 permissions: {contents: read}
 concurrency: {group: ci, cancel-in-progress: true}
@@ -134,10 +131,8 @@ jobs:
     cancel-timeout-minutes: 2
     concurrency: deploy
     steps: [{run: a}]
-`,
-  )
-  if ('problems' in parsed) throw new Error(parsed.problems.map(formatProblem).join('\n'))
-  const placed = [parsed.workflow, ...parsed.workflow.jobs].map(({ ignored }) =>
+`)
+  const placed = [workflow, ...workflow.jobs].map(({ ignored }) =>
     ignored.map(({ key, position }) => `${position.line} ${key}`),
   )
   expect(placed).toEqual([
