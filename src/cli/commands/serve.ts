@@ -47,8 +47,8 @@ export const serveCommand: Command<typeof flags> = {
   },
 }
 
-/** A start that is no longer wanted is left where it is: nothing was acknowledged yet, and the next
- *  one continues as after a crash. A migration is one transaction. */
+/** A start that is no longer wanted is left where it is: the next one continues as after a crash. A
+ *  migration is one transaction. */
 async function aborted(signal: AbortSignal): Promise<undefined> {
   if (!signal.aborted) await once(signal, 'abort')
 }
