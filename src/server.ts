@@ -277,17 +277,14 @@ function startBackground(
     historyMs: config.historyMs,
   })
   cleanups.push(() => maintenance.close())
-  const { dataDir, scrubIntervalMs, scrubBytesPerSecond, secrets } = config
   const backgroundJobs = startBackgroundJobs({
-    dataDir,
+    ...config,
     packPlace,
     sharedLog,
     jobs: maintenance.jobs,
     metadata,
+    space,
     log,
-    scrubIntervalMs,
-    scrubBytesPerSecond,
-    secrets,
   })
   cleanups.push(() => backgroundJobs.close())
   return { maintenance, backgroundJobs }

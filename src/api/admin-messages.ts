@@ -122,6 +122,15 @@ export const backupReportSchema = z
   })
   .meta({ id: 'BackupReport' })
 
+/** The result of a `snapshot` job. */
+export const snapshotReportSchema = z
+  .object({
+    number: id,
+    databaseBytes: bytes,
+    snapshotBytes: bytes,
+  })
+  .meta({ id: 'SnapshotReport' })
+
 export const jobSchema = z
   .object({
     id: z.string(),
@@ -190,5 +199,6 @@ export type WireStats = z.infer<typeof statsSchema>
 export type WireCollection = z.infer<typeof collectionSchema>
 export type WireScrubReport = z.infer<typeof scrubReportSchema>
 export type WireBackupReport = z.infer<typeof backupReportSchema>
+export type WireSnapshotReport = z.infer<typeof snapshotReportSchema>
 export type WireJob = z.infer<typeof jobSchema>
 export type WireProject = z.infer<typeof projectSchema>

@@ -26,6 +26,7 @@ import {
   collectionPath,
   currentTokenPath,
   scrubPath,
+  snapshotPath,
 } from './paths.ts'
 import { auditQuery, statsQuery, tokenListQuery } from './queries.ts'
 import { type ApiRoute, json } from './route.ts'
@@ -70,6 +71,14 @@ export const adminRoutes: readonly ApiRoute[] = [
     summary:
       "Copies the store to a directory on the server's machine, as a job. Requires scope admin.",
     request: { json: backupRequestSchema },
+    responses: { 202: json('The job.', jobSchema) },
+  },
+  {
+    method: 'post',
+    path: snapshotPath,
+    operationId: 'takeSnapshot',
+    summary:
+      'Copies the metadata to the bucket that holds the packs, as a job. Requires scope admin.',
     responses: { 202: json('The job.', jobSchema) },
   },
   {

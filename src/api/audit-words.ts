@@ -61,6 +61,8 @@ export function wordsOf(act: WireAct): { did: string; what: string; how?: string
       return { did: 'started', what: 'a scrub' }
     case 'backup':
       return { did: 'started', what: `a backup to ${details.destination}` }
+    case 'snapshot':
+      return { did: 'started', what: 'a metadata snapshot' }
   }
 }
 

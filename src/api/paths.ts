@@ -129,6 +129,7 @@ export const collectionPath = `${apiRoot}/admin/gc`
 
 export const scrubPath = `${apiRoot}/admin/scrub`
 export const backupPath = `${apiRoot}/admin/backup`
+export const snapshotPath = `${apiRoot}/admin/snapshot`
 
 export function jobPath(id: string): string {
   return `${apiRoot}/admin/jobs/${id}`

@@ -25,6 +25,10 @@ export const commands: Commands = {
     summary: 'copy a store, running or not, to a new directory',
     load: async () => (await import('./commands/backup.ts')).backupCommand,
   },
+  snapshot: {
+    summary: 'copy the metadata to the bucket that holds the packs',
+    load: async () => (await import('./commands/snapshot.ts')).snapshotCommand,
+  },
   'move-packs': {
     summary: 'move the packs into an S3 bucket, or back',
     load: async () => (await import('./commands/move-packs.ts')).movePacksCommand,

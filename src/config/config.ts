@@ -15,13 +15,14 @@ import { dayMs, formatExactDuration } from '../core/units.ts'
 import { defaultDataDir, loginsFile } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
 import { type Logins, readLogins } from './logins.ts'
+import { readPackBucket } from './pack-bucket-settings.ts'
 import { type Environment, Settings } from './settings.ts'
 import { readSingleSignOn, type SingleSignOnConfig } from './single-sign-on-settings.ts'
 
 /** The settings of the server. */
 export interface Config {
   /** Absolute. Holds `trove.db`, `secret.key`, `attestation.key`, `server.lock`, `server.url`,
-   *  `server.holder` and `cas/`. */
+   *  `server.holder`, `cas/`, and while one is taken `snapshot.db`. */
   readonly dataDir: string
   /** The bucket that holds the packs; null: they are in `cas/` of the data directory. */
   readonly packBucket: BucketPlace | null
@@ -52,6 +53,9 @@ export interface Config {
   readonly scrubIntervalMs: number | null
   /** Read rate of background scrubbing; null: unlimited. */
   readonly scrubBytesPerSecond: number | null
+  /** Age of the newest metadata snapshot at which the next is due, if packs are in a bucket; null:
+   *  only by hand. */
+  readonly snapshotIntervalMs: number | null
   /** Whether artifacts are scanned for credentials in the background. */
   readonly secrets: boolean
   /** Upper bounds on logical bytes of live artifacts; null: none. */
@@ -156,6 +160,9 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     scrubBytesPerSecond: source.unless('TROVE_SCRUB_RATE', 'unlimited', (name) =>
       source.size(name, limits.scrubBytesPerSecond),
     ),
+    snapshotIntervalMs: source.unless('TROVE_SNAPSHOT_INTERVAL', 'off', (name) =>
+      source.duration(name, limits.snapshotIntervalMs, 60_000, 7 * dayMs),
+    ),
     secrets: source.choice('TROVE_SECRETS', ['on', 'off'], 'on') === 'on',
     projectQuotaBytes: source.optionalSize('TROVE_PROJECT_QUOTA'),
     storeQuotaBytes: source.optionalSize('TROVE_STORE_QUOTA'),
@@ -198,34 +205,6 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
   const { known, unknown } = source.variables('TROVE_', clientVariables)
   return Object.freeze({ ...config, knownVariables: known, unknownVariables: unknown })
-}
-
-/** Credentials and region come from the standard AWS variables; Trove has no names of its own
- *  for them. */
-function readPackBucket(source: Settings): BucketPlace | null {
-  const name = 'TROVE_S3_BUCKET'
-  const text = source.text(name)
-  const endpoint = source.ownOrigin('TROVE_S3_ENDPOINT') ?? null
-  const region = source.text('AWS_REGION') ?? source.text('AWS_DEFAULT_REGION') ?? 'us-east-1'
-  if (text === undefined) {
-    if (endpoint !== null) source.refuse('TROVE_S3_ENDPOINT', `requires ${name}`)
-    return null
-  }
-  const [, bucket, prefix] =
-    /^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([\w.-]+(?:\/[\w.-]+)*))?\/?$/.exec(text) ?? []
-  if (bucket === undefined) {
-    source.refuse(
-      name,
-      `must be the name of a bucket, or BUCKET/FOLDER, got ${JSON.stringify(text)}`,
-    )
-    return null
-  }
-  return Object.freeze({
-    bucket,
-    prefix: prefix === undefined ? '' : `${prefix}/`,
-    region,
-    endpoint,
-  })
 }
 
 function readContentUrl(source: Settings): string | null {

@@ -5,7 +5,8 @@
  *  expiry), `replace` (by an upload). On run records: `delete-run`, `delete-job`. On a project:
  *  `settings`. On tokens: `token` (minted), `revoke` (one token), `revoke-all` (every token of a
  *  project). Of browsers: `sign-in`, `refused-sign-in`. On findings: `dismiss-secret` (a false
- *  alarm), `undismiss-secret`. Started by hand: `gc`, `scrub`, `backup`. */
+ *  alarm), `undismiss-secret`. Started by hand: `gc`, `scrub`, `backup`,
+ *  `snapshot` (of the metadata). */
 export const actKinds = [
   'delete',
   'restore',
@@ -26,6 +27,7 @@ export const actKinds = [
   'gc',
   'scrub',
   'backup',
+  'snapshot',
 ] as const
 export type ActKind = (typeof actKinds)[number]
 

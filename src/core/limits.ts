@@ -233,8 +233,7 @@ export const limits = {
   /** How long a running server waits for the row of a sealed pack, or for an unsealed one to grow,
    *  before it treats it as debris. */
   debrisGraceMs: 24 * 60 * 60 * 1000,
-  /** Artifacts given a new version in one transaction when a blob takes another copy: about 50
-   *  ms. */
+  /** Artifacts given a new version in one transaction when a blob takes another copy: 50 ms. */
   healedArtifactsMax: 10_000,
   /** Size of one scrub read; copies up to this size are checked in memory. */
   scrubReadBytes: 4 * MiB,
@@ -245,6 +244,8 @@ export const limits = {
   scrubIntervalMs: 30 * 24 * 60 * 60 * 1000,
   /** How often background scrub checks whether a pack is due. */
   scrubRoundMs: 10 * 60 * 1000,
+  /** Age of the newest metadata snapshot at which one is due. Setting: TROVE_SNAPSHOT_INTERVAL. */
+  snapshotIntervalMs: 60 * 60 * 1000,
   /** Damaged artifacts, and paths of each, that a scrub report names; the rest are only counted. */
   scrubArtifactsNamedMax: 100,
   scrubPathsNamedMax: 20,

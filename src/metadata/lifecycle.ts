@@ -153,6 +153,9 @@ export interface LifecycleMetadata {
   copyTo(path: string): Promise<number>
   /** When this database was created; 0 if it predates the record of that. */
   bornAt(): Promise<number>
+  /** Sets that: to now, when it has come to know all packs there are; until then, to the end of
+   *  time (`Number.MAX_SAFE_INTEGER`), so that none of them counts as left by a crash. */
+  setBornAt(at: number): Promise<void>
   /** The instant last passed to `noteBelievedTime`; null before the first call. */
   believedTime(): Promise<number | null>
   /** Not durable at once: after a power loss the clock can seem some minutes ahead. */

@@ -4,11 +4,12 @@
  *
  *  In the bucket, the object `owner` repeats the owner id of `cas/bucket`, because two stores in
  *  one bucket would delete each other's packs as debris. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
 import { invalidRequest } from '../core/errors.ts'
 import { type Bucket, readMark } from './s3/bucket.ts'
+import { withBucket } from './with-bucket.ts'
 import { ignoringAbsence } from './local/errno.ts'
 import {
   makeDirectory,
@@ -41,26 +42,51 @@ export async function findPackPlace(
   bucket: BucketPlace | null,
 ): Promise<PackPlace> {
   const directory = join(dataDir, 'cas')
+  await checkPlace(directory, bucket)
+  if (bucket === null) return { kind: 'directory', directory }
+  await withBucket(bucket, async (objects) => {
+    await claimBucket(directory, bucket, { objects, file: claimFile })
+  })
+  return { kind: 'bucket', bucket }
+}
+
+/** Errors: invalid_request, when the packs are elsewhere than in `bucket`. */
+async function checkPlace(directory: string, bucket: BucketPlace | null): Promise<void> {
   const claim = await readClaim(directory, claimFile)
-  const wanted: PackPlace =
-    bucket === null ? { kind: 'directory', directory } : { kind: 'bucket', bucket }
   const isElsewhere =
     claim === undefined
       ? bucket !== null && (await hasPacks(directory))
       : bucket === null || formatBucket(claim) !== formatBucket(bucket)
-  if (isElsewhere) {
-    const is = claim === undefined ? directory : formatBucket(claim)
-    const asked = bucket === null ? 'is not set' : `is ${formatBucket(bucket)}`
-    throw refused(
-      `the packs are in ${is}, but TROVE_S3_BUCKET ${asked}; move them with \`trove move-packs\` or correct the setting`,
-    )
-  }
-  if (bucket !== null) {
-    await withBucket(bucket, async (objects) => {
-      await claimBucket(directory, bucket, { objects, file: claimFile })
-    })
-  }
-  return wanted
+  if (!isElsewhere) return
+  const is = claim === undefined ? directory : formatBucket(claim)
+  const asked = bucket === null ? 'is not set' : `is ${formatBucket(bucket)}`
+  throw refused(
+    `the packs are in ${is}, but TROVE_S3_BUCKET ${asked}; move them with \`trove move-packs\` or correct the setting`,
+  )
+}
+
+/** Makes the bucket this store's, whoever had it: a server that still uses it takes no more
+ *  snapshots and does not start again. Can be repeated.
+ *  Errors: invalid_request, when the packs are elsewhere; those of the bucket. */
+export async function takeOverBucket(
+  dataDir: string,
+  { place, objects }: { place: BucketPlace; objects: Bucket },
+): Promise<void> {
+  const directory = join(dataDir, 'cas')
+  await checkPlace(directory, place)
+  const owner = randomBytes(16).toString('hex')
+  await writeClaim(directory, claimFile, { ...place, owner })
+  await objects.write(ownerKey, Buffer.from(owner), createHash('md5').update(owner).digest())
+}
+
+/** Errors: invalid_request, when another store has taken the bucket over; those of the bucket. */
+export async function requireBucket(
+  dataDir: string,
+  { place, objects }: { place: BucketPlace; objects: Bucket },
+): Promise<void> {
+  const claim = await readClaim(join(dataDir, 'cas'), claimFile)
+  if (claim === undefined || (await readMark(objects, ownerKey)) !== claim.owner)
+    throw foreign(place)
 }
 
 /** Returns where the packs are, whatever the settings say. `bucket` is how to reach the bucket if
@@ -122,19 +148,6 @@ export async function releasePlace(dataDir: string, place: PackPlace): Promise<v
   await ignoringAbsence(() => nodeFileSystem.unlink(join(dataDir, 'cas', lastFile)))
 }
 
-async function withBucket(
-  bucket: BucketPlace,
-  work: (objects: Bucket) => Promise<void>,
-): Promise<void> {
-  const { openS3Bucket } = await import('./s3/s3-bucket.ts')
-  const objects = await openS3Bucket(bucket)
-  try {
-    await work(objects)
-  } finally {
-    objects.close()
-  }
-}
-
 async function claimBucket(
   directory: string,
   bucket: BucketPlace,
@@ -155,7 +168,8 @@ function foreign(bucket: BucketPlace): Error {
   const place = formatBucket(bucket)
   return refused(
     `${place} holds the packs of another store; sharing a bucket would make each delete the packs of the other. ` +
-      `If the other store is gone for good, delete the object ${place}/${ownerKey}`,
+      `If the server of that store is lost, \`trove recover --from-snapshot\` takes its place; ` +
+      `if the store is gone for good, delete the object ${place}/${ownerKey}`,
   )
 }
 

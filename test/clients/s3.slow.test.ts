@@ -1,100 +1,25 @@
 /** A complete server with its packs in a bucket: of a fake service, which can fail, and of the real
  *  one that `TROVE_TEST_S3` names. */
-import { randomBytes } from 'node:crypto'
 import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type Client, createClient } from '../../src/client/client.ts'
-import type { BucketPlace } from '../../src/core/bucket-place.ts'
-import { type Outcome, runTrove } from '../cli/run-trove.ts'
+import { makeTree, pseudoRandom } from '../client/tree.ts'
+import { cutting, placeIn } from '../packs/fake-s3.ts'
 import {
-  describeTree,
-  makeDirectory,
-  makeHardTree,
-  makeTree,
-  pseudoRandom,
-} from '../client/tree.ts'
-import { cutting, type FakeS3, placeIn, realPlace, startFakeS3 } from '../packs/fake-s3.ts'
-import { startTrove, type TroveProcess } from './trove-process.ts'
-
-const quiet = { TROVE_GC_INTERVAL: 'off', TROVE_MIN_FREE: '0', TROVE_LOG_LEVEL: 'error' }
-
-interface Site {
-  data: string
-  /** Environment of servers and commands. */
-  environment: Record<string, string>
-  serve(): Promise<TroveProcess>
-  run(args: string[], environment?: Record<string, string>): Promise<Outcome>
-}
-
-async function siteIn({ bucket, prefix, endpoint }: BucketPlace): Promise<Site> {
-  const data = join(await makeDirectory(), 'data')
-  const environment = {
-    ...quiet,
-    TROVE_S3_BUCKET: `${bucket}/${prefix}`,
-    TROVE_S3_ENDPOINT: endpoint!,
-    AWS_ACCESS_KEY_ID: process.env['AWS_ACCESS_KEY_ID']!,
-    AWS_SECRET_ACCESS_KEY: process.env['AWS_SECRET_ACCESS_KEY']!,
-  }
-  return {
-    data,
-    environment,
-    serve: async () => {
-      const server = await startTrove(data, environment)
-      onTestFinished(async () => {
-        await server.stop()
-      })
-      return server
-    },
-    run: async (args, own = environment) => await runTrove([...args, '--data', data], own),
-  }
-}
-
-async function imitated(): Promise<{ fake: FakeS3; site: Site }> {
-  const fake = await startFakeS3()
-  onTestFinished(() => fake.close())
-  return { fake, site: await siteIn(placeIn(fake)) }
-}
-
-async function clientOf(server: TroveProcess): Promise<Client> {
-  const token = await server.token(['--project', 'octo/demo', '--scope', 'write'])
-  return createClient({ url: server.url, token, cacheDir: null })
-}
-
-/** Creates entries of every kind, and a file that needs more than one part. */
-async function makeSource(): Promise<string> {
-  const root = await makeDirectory()
-  await makeHardTree(root)
-  await makeTree(root, { 'large/file': pseudoRandom(30_000_000, 'large') })
-  return root
-}
-
-type Uploaded = Awaited<ReturnType<Client['upload']>>['artifact']
-
-async function upload(client: Client, directory: string, run = 1): Promise<Uploaded> {
-  const source = { kind: 'patterns', patterns: ['.'], directory, includeHidden: true } as const
-  const { artifact } = await client.upload({ project: 'octo/demo', run, name: 'build', source })
-  return artifact
-}
-
-async function expectSame(client: Client, artifact: Uploaded, source: string): Promise<void> {
-  const destination = await makeDirectory()
-  await client.download({ artifact, destination })
-  expect(await describeTree(destination)).toEqual(await describeTree(source))
-}
+  clientOf,
+  expectSame,
+  imitated,
+  makeSource,
+  places,
+  quiet,
+  siteIn,
+  upload,
+} from './bucket-site.ts'
+import { startTrove } from './trove-process.ts'
 
 async function packsOf(data: string): Promise<string[]> {
   const found = await readdir(join(data, 'cas', 'packs'), { recursive: true }).catch(() => [])
   return found.filter((path) => path.endsWith('.zip'))
-}
-
-const real = realPlace()
-const places: [string, () => Promise<Site>][] = [['imitated', async () => (await imitated()).site]]
-if (real !== undefined) {
-  places.push([
-    'real',
-    async () => await siteIn({ ...real, prefix: `${randomBytes(8).toString('hex')}/` }),
-  ])
 }
 
 describe.each(places)('a store in a bucket, %s', (_, open) => {

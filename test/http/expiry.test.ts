@@ -233,6 +233,7 @@ const rules: Record<string, Rule> = {
   [`POST ${api}/admin/gc`]: { none: 'maintenance' },
   [`POST ${api}/admin/scrub`]: { none: 'maintenance' },
   [`POST ${api}/admin/backup`]: { none: 'maintenance' },
+  [`POST ${api}/admin/snapshot`]: { none: 'maintenance' },
   [`GET ${api}/admin/jobs`]: { none: 'maintenance' },
   [`GET ${api}/admin/jobs/:id`]: { none: 'maintenance' },
   'GET /openapi.json': { none: 'the contract' },

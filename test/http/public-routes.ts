@@ -188,7 +188,7 @@ export const rules: Record<string, Rule> = {
     { method: 'POST' },
   ),
   ...Object.fromEntries(
-    ['gc', 'scrub', 'backup'].map((kind) => [
+    ['gc', 'scrub', 'backup', 'snapshot'].map((kind) => [
       `POST ${api}/admin/${kind}`,
       needs(`${api}/admin/${kind}`, posted({})),
     ]),

@@ -246,6 +246,8 @@ describe('scheduled scrub', () => {
       metadata: store.metadata,
       log,
       scrubIntervalMs: 30 * 24 * hour,
+      snapshotIntervalMs: null,
+      space: { hasRoom: async () => true },
       scrubBytesPerSecond: null,
       secrets: false,
     })
@@ -286,6 +288,8 @@ describe('the scheduled scan for secrets', () => {
       metadata: store.metadata,
       log,
       scrubIntervalMs: null,
+      snapshotIntervalMs: null,
+      space: { hasRoom: async () => true },
       scrubBytesPerSecond: null,
       secrets: true,
     })

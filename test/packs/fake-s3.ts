@@ -194,7 +194,7 @@ function performUpload(
   const { method } = request
   const query = url.searchParams
   const id = query.get('uploadId')
-  if (id === null && method === 'GET') return listUploads(uploads)
+  if (id === null && method === 'GET') return listUploads(uploads, query.get('prefix') ?? '')
   if (id === null) {
     const begun = randomBytes(8).toString('hex')
     uploads.set(begun, { key, begunAt: Date.now(), parts: new Map() })
@@ -219,8 +219,9 @@ function performUpload(
   return { status: 200, body: '<CompleteMultipartUploadResult/>' }
 }
 
-function listUploads(uploads: FakeS3['uploads']): Answer {
-  const items = [...uploads].map(
+function listUploads(uploads: FakeS3['uploads'], prefix: string): Answer {
+  const below = [...uploads].filter(([, { key }]) => key.startsWith(prefix))
+  const items = below.map(
     ([id, { key, begunAt }]) =>
       `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>${new Date(begunAt).toISOString()}</Initiated></Upload>`,
   )

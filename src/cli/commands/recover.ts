@@ -1,11 +1,20 @@
 /** `trove recover`: rebuilds metadata from packs, when the database is lost or older than they
- *  are. */
+ *  are; with packs in a bucket, on top of the newest metadata snapshot in it. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { readServerConfig } from '../../config/config.ts'
+import { findKeys } from '../../auth/key.ts'
+import { type Config, readServerConfig } from '../../config/config.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { rebuildFromPacks, type RebuildReport } from '../../lifecycle/recovery/rebuild.ts'
+import {
+  restoreSnapshot,
+  type RestoredSnapshot,
+} from '../../lifecycle/snapshot/restore-snapshot.ts'
+import { lockDataDir } from '../../metadata/sqlite/data-lock.ts'
+import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.ts'
 import { sealedPackPath } from '../../packs/pack-layout.ts'
+import { takeOverBucket } from '../../packs/pack-place.ts'
+import { withBucket } from '../../packs/with-bucket.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -14,6 +23,10 @@ import { unlessUnread, write, writeJson } from '../output/output.ts'
 
 const flags = {
   'from-packs': { value: null, help: 'import every pack that the database does not know' },
+  'from-snapshot': {
+    value: null,
+    help: 'first restore the newest metadata snapshot in the bucket TROVE_S3_BUCKET to a directory without a database',
+  },
   data: { value: 'DIR', help: 'data directory (TROVE_DATA); no server may be running on it' },
   json: serverFlags.json,
 } as const
@@ -21,14 +34,21 @@ const flags = {
 export const recoverCommand: Command<typeof flags> = {
   operands: '',
   summary:
-    'Rebuild lost metadata from packs. Contents are recovered under their digests; paths, runs and chunked files are not.',
+    'Rebuild lost metadata from packs. Contents are recovered under their digests; paths, runs and chunked files are not, except those in a metadata snapshot.',
   flags,
-  examples: ['trove recover --from-packs --data /srv/trove'],
-  exitStatuses: [8, 9, 13],
-  async run({ flags: given, stdout, signal }) {
-    if (!given['from-packs'])
-      throw new UsageError('--from-packs is missing: it is the only way to recover')
-    const report = await recoverDirectory(given.data, signal)
+  examples: [
+    'trove recover --from-packs --data /srv/trove',
+    'TROVE_S3_BUCKET=ci-artifacts trove recover --from-snapshot --data /srv/trove',
+  ],
+  exitStatuses: [3, 8, 9, 13],
+  async run({ flags: given, stdout, stderr, signal }) {
+    if (!given['from-packs'] && !given['from-snapshot'])
+      throw new UsageError('choose --from-packs or --from-snapshot')
+    const config = readServerConfig({ data: given.data })
+    const snapshot = given['from-snapshot'] ? await restore(config, signal) : null
+    const hasKey = (await findKeys(config.dataDir)) !== undefined
+    const report = { ...(await recoverDirectory(config, signal)), snapshot }
+    if (snapshot !== null && !hasKey) await write(stderr, keyWarning)
     await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
     const isWhole =
       report.damagedCopies === 0 && report.damagedPacks === 0 && report.damagedArtifacts === 0
@@ -36,13 +56,49 @@ export const recoverCommand: Command<typeof flags> = {
   },
 }
 
+const keyWarning =
+  'trove: warning: there is no secret.key in the data directory, so tokens, sign-ins and links made before are no longer valid; put a copy of it there, or make new tokens with `trove token`\n'
+
+/** Takes the place of the server that had the bucket.
+ *  Errors: UsageError (no bucket, or there is a database), DataLockedError, those of
+ *  `restoreSnapshot`. */
+async function restore(
+  { dataDir, packBucket: place }: Config,
+  signal: AbortSignal,
+): Promise<RestoredSnapshot> {
+  if (place === null)
+    throw new UsageError('--from-snapshot needs TROVE_S3_BUCKET, the bucket that holds the packs')
+  const lock = lockDataDir(dataDir, 'recover')
+  try {
+    const path = join(dataDir, 'trove.db')
+    const found = ['', '-wal', '-shm'].map((end) => path + end).find((each) => existsSync(each))
+    if (found !== undefined)
+      throw new UsageError(`${found} exists; move it away, or run \`trove recover --from-packs\``)
+    return await withBucket(place, async (objects) => {
+      const complete = async (staged: string): Promise<void> => {
+        await awaitPacks(staged)
+        await takeOverBucket(dataDir, { place, objects })
+      }
+      return await restoreSnapshot(objects, { path, complete, signal })
+    })
+  } finally {
+    lock.release()
+  }
+}
+
+/** Lets no server start on the database before the packs that it lacks are imported. */
+async function awaitPacks(path: string): Promise<void> {
+  const metadata = await openMetadataWorker({ path })
+  try {
+    await metadata.setBornAt(Number.MAX_SAFE_INTEGER)
+  } finally {
+    await metadata.close()
+  }
+}
+
 /** Skips the recovery that a server does at start, since that deletes what the database does not
  *  know. */
-async function recoverDirectory(
-  data: string | undefined,
-  signal: AbortSignal,
-): Promise<RebuildReport> {
-  const config = readServerConfig({ data })
+async function recoverDirectory(config: Config, signal: AbortSignal): Promise<RebuildReport> {
   const { dataDir, artifactBytesMax, entriesMax, compressionLevel, stockZips, retention } = config
   if (config.packBucket === null && !existsSync(join(dataDir, 'cas')))
     throw new UsageError(`no packs in ${dataDir}`)
@@ -54,12 +110,19 @@ async function recoverDirectory(
   })
 }
 
-function describe(report: RebuildReport): string {
+function describe(report: RebuildReport & { snapshot: RestoredSnapshot | null }): string {
   const { packs, packBytes, copies, blobs, knownPacks, damagedCopies, damagedPacks } = report
-  const { missingPacks, damagedArtifacts } = report
+  const { missingPacks, damagedArtifacts, snapshot } = report
   const lines = [
     `imported ${counted(packs, 'pack')}, ${formatSizeBytes(packBytes)}: ${counted(copies, 'copy', 'copies')} of ${counted(blobs, 'content')}`,
   ]
+  if (snapshot !== null) {
+    const { takenAt, sizeBytes, damagedSnapshots } = snapshot
+    const newer = damagedSnapshots > 0 ? ` (${counted(damagedSnapshots, 'newer one')} damaged)` : ''
+    lines.unshift(
+      `restored the metadata snapshot of ${takenAt}, ${formatSizeBytes(sizeBytes)}${newer}`,
+    )
+  }
   if (knownPacks > 0) lines.push(`already known: ${counted(knownPacks, 'pack')}`)
   if (missingPacks > 0) lines.push(`known, but missing: ${counted(missingPacks, 'pack')}`)
   if (damagedArtifacts > 0)

@@ -1,14 +1,21 @@
-/** `/admin`: garbage collection, scrub and backup on request. Each is a queued job whose state
- *  can be polled. */
+/** `/admin`: garbage collection, scrub, backup and metadata snapshots on request. Each is a queued
+ *  job whose state can be polled. */
 import type { Hono } from 'hono'
 import {
   backupRequestSchema,
   collectionRequestSchema,
   type WireJob,
 } from '../../api/admin-messages.ts'
-import { apiRoot, backupPath, collectionPath, jobPath, scrubPath } from '../../api/paths.ts'
+import {
+  apiRoot,
+  backupPath,
+  collectionPath,
+  jobPath,
+  scrubPath,
+  snapshotPath,
+} from '../../api/paths.ts'
 import type { Principal } from '../../auth/principal.ts'
-import { hasCode, notFound, StoreError } from '../../core/errors.ts'
+import { hasCode, invalidRequest, notFound, StoreError } from '../../core/errors.ts'
 import type { Job } from '../../lifecycle/background/jobs.ts'
 import type { Author, NewAct } from '../../metadata/metadata.ts'
 import { requireAdmin } from '../access/access.ts'
@@ -34,6 +41,10 @@ export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): vo
     const body = await parseBody(context, c, backupRequestSchema)
     return accepted(c, await start(principal, { kind: 'backup', ...body }))
   })
+  app.post(snapshotPath, async (c) => {
+    const principal = await requireAdmin(context, c)
+    return accepted(c, await start(principal, { kind: 'snapshot' }))
+  })
   app.get(`${apiRoot}/admin/jobs`, async (c) => {
     await requireAdmin(context, c)
     const items = context.maintenance.jobs.list().map(jobMessage)
@@ -52,6 +63,7 @@ export type MaintenanceByHand =
   | { kind: 'gc'; now: boolean; dryRun: boolean }
   | { kind: 'scrub' }
   | { kind: 'backup'; destination: string; copies: boolean }
+  | { kind: 'snapshot' }
 
 /** Queues a job on request. Records it in the audit log first, unless it is a dry run. */
 export async function startByHand(
@@ -74,7 +86,21 @@ export async function startByHand(
       await recordMaintenance(context, author, { kind: 'backup', details: { destination } })
       return backgroundJobs.backUp(wanted)
     }
+    case 'snapshot': {
+      const { snapshot } = backgroundJobs
+      if (snapshot === null) throw noBucket()
+      await recordMaintenance(context, author, { kind: 'snapshot' })
+      return snapshot()
+    }
   }
+}
+
+/** Snapshots are part of the store's bucket. */
+function noBucket(): StoreError {
+  return invalidRequest(
+    'TROVE_S3_BUCKET',
+    'this store has its packs on its disk, and a metadata snapshot is for those with a bucket; `trove backup` copies both',
+  )
 }
 
 /** Only logs a full disk: a job that frees space must not depend on free space. */

@@ -39,7 +39,7 @@ const watchedFailures = [
   'storage_failed',
   'storage_full',
 ]
-const watchedJobs = ['backup', 'gc', 'scrub']
+const watchedJobs = ['backup', 'gc', 'scrub', 'snapshot']
 
 interface Series {
   count: number

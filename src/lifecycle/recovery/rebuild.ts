@@ -92,6 +92,7 @@ export async function rebuildFromPacks(
     options.onProgress?.({ ...report })
   }
   await healBlobs(metadata)
+  await metadata.setBornAt(now())
   const first = { limit: 1, offset: 0, sort: 'newest', now: now() } as const
   report.damagedArtifacts = (await metadata.listArtifacts({ state: 'damaged' }, first)).total
   return report

@@ -1,6 +1,6 @@
-/** Writes one pack to a bucket: a short one with a single request, a longer one as a multipart
- *  upload whose parts are sent while it grows and are invisible until it is complete. Either way,
- *  when `seal` ends the pack is complete and durable, or does not exist. */
+/** Writes one pack, or a snapshot of the metadata, to a bucket: a short one with a single request,
+ *  a longer one as a multipart upload whose parts are sent while it grows and are invisible until
+ *  it is complete. Either way, when `seal` ends it is complete and durable, or does not exist. */
 import assert from 'node:assert'
 import { createHash, type Hash } from 'node:crypto'
 import { hasCode } from '../../core/errors.ts'

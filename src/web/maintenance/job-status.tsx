@@ -67,6 +67,7 @@ const titles: Record<string, string> = {
   gc: 'Garbage collection',
   scrub: 'Scrub',
   backup: 'Backup',
+  snapshot: 'Metadata snapshot',
 }
 
 export function jobTitle({ kind, dryRun }: Job): string {
@@ -87,6 +88,8 @@ export function outcomeOf(job: Job): string {
         : `damage in ${counted(figure('damagedArtifacts'), 'artifact')}`
     case 'backup':
       return `${formatSizeBytes(figure('packBytes'))} in ${pathOf(job.progress)}`
+    case 'snapshot':
+      return `number ${figure('number')}, ${formatSizeBytes(figure('snapshotBytes'))}`
     default:
       return ''
   }
@@ -128,6 +131,9 @@ const figureNames: Record<string, string> = {
   copiedPacks: 'Packs copied',
   reusedPacks: 'Packs already in the backup',
   missingPacks: 'Packs missing from the store',
+  number: 'Number',
+  databaseBytes: 'Size of the database',
+  snapshotBytes: 'Size of the snapshot',
 }
 
 function Figures({ job }: { job: Job }) {

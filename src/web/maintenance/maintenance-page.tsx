@@ -1,5 +1,5 @@
-/** `/admin/maintenance`: starts garbage collection, scrub and backup by hand and shows their
- *  progress. The server also runs the first two on a schedule. */
+/** `/admin/maintenance`: starts garbage collection, scrub, metadata snapshots and backup by hand
+ *  and shows their progress. The server also runs all but the last on a schedule. */
 import { counted, formatPeriod } from '../../core/units.ts'
 import type { ClockDoubt } from '../../lifecycle/clock-watch.ts'
 import type { Job } from '../../lifecycle/background/jobs.ts'
@@ -27,11 +27,20 @@ export interface MaintenanceView {
   deadBytes: number
   /** When the pack that has waited longest for a scrub was last verified; null without packs. */
   verifiedAt: number | null
+  /** Null when the packs are not in a bucket. */
+  snapshots: Snapshots | null
   damaged: Artifact[]
   damagedTotal: number
   /** Newest first, without the job in the address. */
   recent: Job[]
   now: number
+}
+
+export interface Snapshots {
+  /** Time between scheduled snapshots; null: none are scheduled. */
+  everyMs: number | null
+  /** When this process last took one; null if it has not. */
+  takenAt: number | null
 }
 
 export function MaintenancePage(view: MaintenanceView): Html {
@@ -49,6 +58,7 @@ export function MaintenancePage(view: MaintenanceView): Html {
       <div class="cards">
         <Collection {...view} />
         <Scrub {...view} />
+        {view.snapshots !== null && <MetadataSnapshot {...view.snapshots} now={now} />}
         <Backup />
       </div>
       <Recent jobs={recent} isRest={job !== undefined} now={now} />
@@ -147,6 +157,33 @@ function Scrub({ verifiedAt, packs, scrubEveryMs, now }: MaintenanceView) {
       <form method="post" action={maintenancePath()} class="buttons">
         <button name="action" value="scrub">
           Read everything back
+        </button>
+      </form>
+    </section>
+  )
+}
+
+function MetadataSnapshot({ everyMs, takenAt, now }: Snapshots & { now: number }) {
+  return (
+    <section class="card" aria-labelledby="snapshot">
+      <h2 id="snapshot">Metadata snapshot</h2>
+      <p id="taken" data-afterwards>
+        {takenAt === null ? (
+          'None was taken since the server started.'
+        ) : (
+          <>
+            The last one was taken <Time at={takenAt} now={now} />.
+          </>
+        )}
+      </p>
+      <Schedule everyMs={everyMs} setting="TROVE_SNAPSHOT_INTERVAL" />
+      <p class="quiet">
+        Copies the metadata to the bucket that holds the packs. If the server’s disk is lost,{' '}
+        <code>trove recover --from-snapshot</code> restores the store from the bucket.
+      </p>
+      <form method="post" action={maintenancePath()} class="buttons">
+        <button name="action" value="snapshot">
+          Take a snapshot
         </button>
       </form>
     </section>

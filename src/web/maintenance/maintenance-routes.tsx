@@ -9,7 +9,7 @@ import { requireAdmin } from '../../http/access/access.ts'
 import { startByHand, type MaintenanceByHand } from '../../http/operation/maintenance.ts'
 import { usageOfStore } from '../../stats/usage.ts'
 import { readForm } from '../input.ts'
-import { MaintenancePage } from './maintenance-page.tsx'
+import { MaintenancePage, type Snapshots } from './maintenance-page.tsx'
 import { sendPage, type Web } from '../page.tsx'
 import { maintenancePath } from '../paths.ts'
 
@@ -37,6 +37,7 @@ export async function maintenancePage(web: Web, c: AppRequest): Promise<Response
     packs: usage.packs ?? 0,
     deadBytes: usage.deadBytes ?? 0,
     verifiedAt: await oldestVerification(context),
+    snapshots: snapshotsOf(context),
     damaged,
     damagedTotal,
     recent: jobs
@@ -46,6 +47,12 @@ export async function maintenancePage(web: Web, c: AppRequest): Promise<Response
     now,
   }
   return await sendPage(web, c, { title: 'Maintenance', body: <MaintenancePage {...view} /> })
+}
+
+function snapshotsOf({ config, backgroundJobs, maintenance }: AppContext): Snapshots | null {
+  if (backgroundJobs.snapshot === null) return null
+  const tally = maintenance.jobs.tallies().find(({ kind }) => kind === 'snapshot')
+  return { everyMs: config.snapshotIntervalMs, takenAt: tally?.lastDoneAt ?? null }
 }
 
 /** When the pack that has waited longest for a scrub was last verified, where writing a pack counts
@@ -78,6 +85,8 @@ function wantedBy(form: URLSearchParams): MaintenanceByHand {
       return { kind: 'gc', now: true, dryRun: false }
     case 'scrub':
       return { kind: 'scrub' }
+    case 'snapshot':
+      return { kind: 'snapshot' }
     case 'backup': {
       const wanted = { destination: form.get('destination'), copies: form.get('copies') === '1' }
       return { kind: 'backup', ...parseInput(backupRequestSchema, wanted, 'form') }

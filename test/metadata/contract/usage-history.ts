@@ -45,6 +45,12 @@ export function usageHistoryContract(store: Store): void {
     expect(await store().believedTime()).toBe(start - 5)
   })
 
+  test('when it was created can be set', async () => {
+    expect(await store().bornAt()).toBeLessThanOrEqual(Date.now())
+    await store().setBornAt(Number.MAX_SAFE_INTEGER)
+    expect(await store().bornAt()).toBe(Number.MAX_SAFE_INTEGER)
+  })
+
   test('an hour without changes has no point, and a window begins with the point before it', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: '12345' })

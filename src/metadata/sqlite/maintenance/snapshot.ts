@@ -10,9 +10,10 @@ import { reportingDiskFailure } from '../connection/disk-failure.ts'
 export function createSnapshotMethods({
   prepare,
   stage,
+  write,
 }: Connection): Pick<
   Metadata,
-  'copyTo' | 'listPacks' | 'bornAt' | 'believedTime' | 'noteBelievedTime'
+  'copyTo' | 'listPacks' | 'bornAt' | 'setBornAt' | 'believedTime' | 'noteBelievedTime'
 > {
   // One statement, so one snapshot. SQLite's online backup would restart with every commit of
   // another connection.
@@ -27,9 +28,13 @@ export function createSnapshotMethods({
   const times = prepare<[], { createdAt: number; believedAt: number | null }>(
     'SELECT created_at AS createdAt, believed_at AS believedAt FROM store WHERE id = 1',
   )
+  const setBorn = prepare<[number]>('UPDATE store SET created_at = ? WHERE id = 1')
   const noteBelieved = prepare<[number]>('UPDATE store SET believed_at = ? WHERE id = 1')
   return {
     bornAt: async () => times.get()!.createdAt,
+    setBornAt: async (at) => {
+      write(() => setBorn.run(at))
+    },
     believedTime: async () => times.get()!.believedAt,
     noteBelievedTime: async (at) => {
       stage(() => noteBelieved.run(at))

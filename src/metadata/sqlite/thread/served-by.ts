@@ -95,6 +95,7 @@ export const servedBy: Record<Method, 'writer' | 'reader'> = {
   reconcileRollups: 'writer',
   copyTo: 'writer',
   bornAt: 'writer',
+  setBornAt: 'writer',
   believedTime: 'writer',
   noteBelievedTime: 'writer',
   listPacks: 'writer',

@@ -1,0 +1,48 @@
+/** `trove snapshot`: takes a metadata snapshot of a store, running or not, whose packs are in a
+ *  bucket. */
+import { snapshotReportSchema, type WireSnapshotReport } from '../../api/admin-messages.ts'
+import { snapshotPath } from '../../api/paths.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { requireRoomForCopy, takeSnapshot } from '../../lifecycle/snapshot/take-snapshot.ts'
+import { UsageError } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
+import type { LocalStore } from '../maintenance/local-store.ts'
+import { unlessUnread, write, writeJson } from '../output/output.ts'
+
+export const snapshotCommand: Command<typeof maintenanceFlags> = {
+  operands: '',
+  summary:
+    'Copy the metadata to the bucket that holds the packs, as the server does once per TROVE_SNAPSHOT_INTERVAL. `trove recover --from-snapshot` restores it.',
+  flags: maintenanceFlags,
+  examples: ['trove snapshot', 'trove snapshot --data /srv/trove'],
+  exitStatuses: [5, 6, 9, 10, 13],
+  async run(invocation) {
+    const { flags: given, stdout } = invocation
+    const report = await runMaintenance<WireSnapshotReport>(given, invocation, {
+      command: 'snapshot',
+      path: snapshotPath,
+      json: {},
+      schema: snapshotReportSchema,
+      local: snapshotOf,
+      describeProgress: describe,
+    })
+    await unlessUnread(
+      given.json ? writeJson(stdout, report) : write(stdout, `${describe(report)}\n`),
+    )
+  },
+}
+
+async function snapshotOf({ ports, space, config }: LocalStore): Promise<WireSnapshotReport> {
+  const { dataDir, packBucket: place } = config
+  if (place === null)
+    throw new UsageError(
+      'TROVE_S3_BUCKET is not set, so the packs are on the disk: `trove backup` copies this store',
+    )
+  await requireRoomForCopy(dataDir, space)
+  return await takeSnapshot(ports, { dataDir, place })
+}
+
+function describe({ number, databaseBytes, snapshotBytes }: WireSnapshotReport): string {
+  return `snapshot ${number}: ${formatSizeBytes(snapshotBytes)} for a database of ${formatSizeBytes(databaseBytes)}`
+}

@@ -1,0 +1,219 @@
+/** Stores with their packs in a bucket whose server loses its disk. */
+import { copyFile, mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { runTrove } from '../cli/run-trove.ts'
+import { makeTree, pseudoRandom } from '../client/tree.ts'
+import { cutting, placeIn } from '../packs/fake-s3.ts'
+import {
+  clientOf,
+  expectSame,
+  imitated,
+  makeSource,
+  places,
+  type Site,
+  siteIn,
+  upload,
+} from './bucket-site.ts'
+import { startTrove } from './trove-process.ts'
+
+async function loseDisk({ data }: Site): Promise<void> {
+  await rm(data, { recursive: true })
+}
+
+interface Recovered {
+  snapshot: { number: number; damagedSnapshots: number }
+  packs: number
+  missingPacks: number
+  damagedArtifacts: number
+}
+
+async function recoverFrom(site: Site, status = 0): Promise<Recovered> {
+  const recovered = await site.run(['recover', '--from-snapshot', '--json'])
+  expect(recovered).toMatchObject({ status })
+  return JSON.parse(recovered.text) as Recovered
+}
+
+describe.each(places)('a store in a bucket, %s', (_, open) => {
+  test('is restored from its newest snapshot after the loss of the disk', async () => {
+    const site = await open()
+    const source = await makeSource()
+    const first = await site.serve()
+    const before = await clientOf(first)
+    const kept = await upload(before, source)
+    expect(await site.run(['snapshot'])).toMatchObject({
+      status: 0,
+      text: expect.stringMatching(/^snapshot 1: .* for a database of /) as string,
+    })
+    // Known only by packs.
+    await makeTree(source, { later: pseudoRandom(100_000, 'later') })
+    const lost = await upload(before, source, 2)
+    const key = join(site.data, 'secret.key')
+    const keyCopy = join(site.data, '..', 'secret.key')
+    await copyFile(key, keyCopy)
+    await first.kill()
+    await loseDisk(site)
+    await mkdir(site.data)
+    await copyFile(keyCopy, key)
+
+    expect(await recoverFrom(site)).toMatchObject({
+      snapshot: { number: 1, damagedSnapshots: 0 },
+      packs: 1,
+      missingPacks: 0,
+      damagedArtifacts: 0,
+    })
+    const second = await site.serve()
+    // The key is the same, so a token from before is valid.
+    const token = await second.token(['--project', 'octo/demo', '--scope', 'write'])
+    const client = createClient({ url: second.url, token, cacheDir: null })
+    await rm(join(source, 'later'))
+    await expectSame(client, kept, source)
+    await expect(client.remove(lost.id)).rejects.toMatchObject({ code: 'artifact_not_found' })
+    const recovered = createClient({
+      url: second.url,
+      token: await second.token(['--project', 'recovered/packs', '--scope', 'read']),
+      cacheDir: null,
+    })
+    const names: string[] = []
+    for await (const { name } of recovered.list({ project: 'recovered/packs' })) names.push(name)
+    expect(names).toEqual([expect.stringMatching(/^pack-/)])
+    expect((await site.run(['scrub'])).status).toBe(0)
+  })
+
+  test('is restored whole when packs were rewritten since the snapshot', async () => {
+    const site = await open()
+    const source = await makeSource()
+    const server = await site.serve()
+    const client = await clientOf(server)
+    const kept = await upload(client, source)
+    const removed = await upload(client, await makeSource(), 2)
+    await makeTree(source, { other: pseudoRandom(3_000_000, 'other') })
+    const third = await upload(client, source, 3)
+    expect((await site.run(['snapshot'])).status).toBe(0)
+    await client.remove(removed.id)
+    await client.remove(kept.id)
+    expect((await site.run(['gc', '--now'])).status).toBe(0)
+    await server.kill()
+    await loseDisk(site)
+    await recoverFrom(site)
+    const again = await site.serve()
+    await expectSame(await clientOf(again), third, source)
+    expect((await site.run(['scrub'])).status).toBe(0)
+  })
+})
+
+test('no server starts between a restore and the import of newer packs', async () => {
+  const { fake, site } = await imitated()
+  const source = await makeSource()
+  const server = await site.serve()
+  await site.run(['snapshot'])
+  const before = [...fake.objects.keys()]
+  await upload(await clientOf(server), source)
+  const packs = [...fake.objects.keys()].filter((key) => !before.includes(key))
+  await server.kill()
+  await loseDisk(site)
+  fake.before = async (request, response) =>
+    /^GET ci\/packs\/./.test(request) ? await cutting(request, response) : undefined
+  expect((await site.run(['recover', '--from-snapshot'])).status).toBe(10)
+  fake.before = async () => undefined
+  // Otherwise it would delete them as left by a crash.
+  await expect(site.serve()).rejects.toThrow(/import the packs with `trove recover --from-packs`/)
+  expect((await site.run(['recover', '--from-packs'])).text).toMatch(/^imported \d packs?/)
+  await (await site.serve()).stop()
+  expect([...fake.objects.keys()]).toEqual(expect.arrayContaining(packs))
+})
+
+test('keeps two snapshots, which are databases', async () => {
+  const { fake, site } = await imitated()
+  const server = await site.serve()
+  for (let taken = 0; taken < 4; taken++) expect((await site.run(['snapshot'])).status).toBe(0)
+  const keys = [...fake.objects.keys()].filter((key) => key.startsWith('ci/metadata/'))
+  expect(keys).toEqual(['ci/metadata/0000000003.db.gz', 'ci/metadata/0000000004.db.gz'])
+  const database = gunzipSync(fake.objects.get(keys[1]!)!.bytes)
+  expect(database.toString('latin1', 0, 15)).toBe('SQLite format 3')
+  expect(await readdir(site.data)).not.toContain('snapshot.db')
+  const headers = { authorization: `Bearer ${await server.token(['--scope', 'admin'])}` }
+  const page = await fetch(`${server.url}/admin/maintenance`, { headers })
+  expect(await page.text()).toMatch(/Metadata snapshot.*Take a snapshot/s)
+  const audit = await fetch(`${server.url}/api/v1/audit?kind=snapshot`, { headers })
+  expect(((await audit.json()) as { items: object[] }).items).toHaveLength(4)
+  await server.stop()
+  expect((await site.run(['snapshot'])).text).toMatch(/^snapshot 5: /)
+})
+
+test('an older snapshot is restored when the newest is damaged', async () => {
+  const { fake, site } = await imitated()
+  const source = await makeSource()
+  const server = await site.serve()
+  const kept = await upload(await clientOf(server), source)
+  for (let taken = 0; taken < 2; taken++) await site.run(['snapshot'])
+  await server.kill()
+  await loseDisk(site)
+  const newest = fake.objects.get('ci/metadata/0000000002.db.gz')!
+  newest.bytes = newest.bytes.subarray(0, newest.bytes.length - 1)
+  expect(await recoverFrom(site)).toMatchObject({
+    snapshot: { number: 1, damagedSnapshots: 1 },
+  })
+  expect(await readdir(site.data)).not.toContain('trove.db.new')
+  const again = await site.serve()
+  await expectSame(await clientOf(again), kept, source)
+  await again.kill()
+  await loseDisk(site)
+  fake.objects.get('ci/metadata/0000000001.db.gz')!.bytes.fill(0, 1000, 1010)
+  expect(await site.run(['recover', '--from-snapshot'])).toMatchObject({
+    status: 8,
+    stderr: expect.stringContaining('none of the 2 metadata snapshots is intact') as string,
+  })
+  // The bucket is still that of the lost store, whose disk may come back.
+  expect(await readdir(site.data)).not.toContain('cas')
+})
+
+test('a server whose place was taken starts no more and takes no snapshot', async () => {
+  const { fake, site } = await imitated()
+  const server = await site.serve()
+  await site.run(['snapshot'])
+  const other = await siteIn(placeIn(fake))
+  await recoverFrom(other)
+  const before = fake.objects.size
+  expect(await site.run(['snapshot'])).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('holds the packs of another store') as string,
+  })
+  expect(fake.objects.size).toBe(before)
+  await server.stop()
+  await expect(site.serve()).rejects.toThrow(/`trove recover --from-snapshot` takes its place/)
+  await (await other.serve()).stop()
+})
+
+test('what a restore needs is said', async () => {
+  const { site } = await imitated()
+  const { TROVE_S3_BUCKET: _bucket, TROVE_S3_ENDPOINT: _endpoint, ...local } = site.environment
+  const said = async (args: string[], environment = site.environment): Promise<string> => {
+    const { status, stderr } = await site.run(args, environment)
+    expect(status).toBeGreaterThan(0)
+    return stderr
+  }
+  expect(await said(['recover'])).toMatch(/choose --from-packs or --from-snapshot/)
+  expect(await said(['recover', '--from-snapshot'], local)).toMatch(/needs TROVE_S3_BUCKET/)
+  expect(await said(['recover', '--from-snapshot'])).toMatch(/the bucket has no metadata snapshot/)
+  const server = await site.serve()
+  expect(await said(['recover', '--from-snapshot'])).toMatch(/another trove process works on/)
+  await server.stop()
+  expect(await said(['recover', '--from-snapshot'])).toMatch(/trove\.db exists; move it away/)
+  await site.run(['snapshot'])
+  await loseDisk(site)
+  const { stderr, text } = await site.run(['recover', '--from-snapshot'])
+  expect(stderr).toMatch(/warning: there is no secret\.key/)
+  expect(text).toMatch(/^restored the metadata snapshot of \d{4}-/)
+
+  const onDisk = join(site.data, '..', 'on-disk')
+  const plain = await startTrove(onDisk, local)
+  onTestFinished(async () => {
+    await plain.stop()
+  })
+  const admin = { TROVE_URL: plain.url, TROVE_TOKEN: await plain.token(['--scope', 'admin']) }
+  const refused = await runTrove(['snapshot'], admin)
+  expect(refused.stderr).toMatch(/`trove backup`/)
+})
