@@ -4,7 +4,7 @@
  *  URL is a credential). */
 import { fstatSync } from 'node:fs'
 import { journalStream, type LogLevel } from './config/config.ts'
-import { StoreError } from './core/errors.ts'
+import { causesMax, StoreError } from './core/errors.ts'
 import { traceOfSource } from './source-trace.ts'
 
 export type LogFields = Record<string, string | number | boolean | null | undefined | Error>
@@ -82,10 +82,15 @@ function formatLine(level: LogLevel, message: string, fields: LogFields): string
 /** Returns the message of an error and of what caused it; for bugs, with stacks that refer to the
  *  source. An expected failure can occur with each request. */
 export function describeError(error: Error, isExpected = error instanceof StoreError): string {
-  const own = isExpected ? error.message : traceOfSource(stackOf(error))
-  const { cause } = error
-  if (!(cause instanceof Error)) return own
-  return `${own}\ncaused by ${describeError(cause, isExpected || cause instanceof StoreError)}`
+  const texts: string[] = []
+  let expected = isExpected
+  // The bound ends a chain that is circular.
+  for (let each: unknown = error; each instanceof Error && texts.length <= causesMax;) {
+    texts.push(expected ? each.message : traceOfSource(stackOf(each)))
+    each = each.cause
+    expected ||= each instanceof StoreError
+  }
+  return texts.join('\ncaused by ')
 }
 
 /** Has the message, too. */

@@ -34,25 +34,21 @@ export function traceOfSource(stack: string): string {
 type Places = Map<number, Set<number>>
 
 function findOrigins(file: string, places: Places): void {
-  const map = readMap(file)
-  if (map === undefined) return
-  passMappings(map.mappings, places, (line, [start, source, sourceLine, sourceColumn]) => {
-    for (const column of places.get(line)!) {
-      const offset = column - 1 - start!
-      // A later mapping that begins before the column replaces this one.
-      if (offset < 0) continue
-      const { href } = new URL(map.sources[source!]!, file)
-      const origin = `${href}:${sourceLine! + 1}:${sourceColumn! + offset + 1}`
-      origins.set(`${file}:${line}:${column}`, origin)
-    }
-  })
-}
-
-function readMap(file: string): SourceMapPayload | undefined {
   try {
-    return JSON.parse(readFileSync(new URL(`${file}.map`), 'utf8')) as SourceMapPayload
+    const text = readFileSync(new URL(`${file}.map`), 'utf8')
+    const { mappings, sources } = JSON.parse(text) as SourceMapPayload
+    passMappings(mappings, places, (line, [start, source, sourceLine, sourceColumn]) => {
+      for (const column of places.get(line)!) {
+        const offset = column - 1 - start!
+        // A later mapping that begins before the column replaces this one.
+        if (offset < 0) continue
+        const { href } = new URL(sources[source!]!, file)
+        const origin = `${href}:${sourceLine! + 1}:${sourceColumn! + offset + 1}`
+        origins.set(`${file}:${line}:${column}`, origin)
+      }
+    })
   } catch {
-    return undefined
+    // Writing a log never fails: without a map, positions stay those in the compiled file.
   }
 }
 

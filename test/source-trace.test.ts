@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { SourceMap, type SourceMapPayload } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createLog } from '../src/log.ts'
 import { builtUrl } from '../src/program-files.ts'
 
@@ -61,4 +61,24 @@ test('positions in files without a source map, and in files of others, are logge
 test('a long message that repeats the beginning of a position is logged at once', () => {
   const stack = `Error: ${'file:///a.js:1'.repeat(100_000)}`
   expect(logged(stack)).toBe(stack)
+})
+
+test('positions in a file whose source map is none are logged as they are', () => {
+  const file = builtUrl('with-a-bad-map.ts')
+  const map = new URL(`${file.href}.map`)
+  onTestFinished(() => rmSync(map))
+  for (const text of ['', 'null', '{}']) {
+    writeFileSync(map, text)
+    const stack = `Error: a bug\n    at ${file.href}:1:1`
+    expect(logged(stack)).toBe(stack)
+  }
+})
+
+test('an error that is among its own causes is logged', () => {
+  const [bug, cause] = [new Error('a bug'), new Error('its cause')]
+  Object.assign(bug, { cause })
+  Object.assign(cause, { cause: bug })
+  let line = ''
+  createLog('error', (text) => (line = text)).error('failed', { error: bug })
+  expect(line).toContain('caused by Error: its cause')
 })

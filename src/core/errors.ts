@@ -209,8 +209,9 @@ export type ErrorMessage = (
   | { name: string; message: string; stack: string | undefined }
 ) & { cause?: ErrorMessage | undefined }
 
-/** Chains of our own are shorter; the bound also ends a circular one. */
-const causesMax = 8
+/** Causes of an error that are passed on. Chains of our own are shorter; the bound also ends a
+ *  circular one. */
+export const causesMax = 8
 
 export function encodeError(thrown: unknown, causesLeft = causesMax): ErrorMessage {
   const error = asError(thrown)
