@@ -1,7 +1,8 @@
 /** Makes stack traces refer to the source. The source maps of bundles (`bundle.mjs`) are read when
  *  a trace is written. Node's `--enable-source-maps` reads them at the start of each thread, which
- *  takes 15 ms, and its `SourceMap` takes a tenth of a second for one bundle, because it makes an
- *  object of each mapping. Here they are passed over, which takes a few milliseconds. */
+ *  takes 15 ms. For the largest map its `SourceMap` takes 60 ms of CPU, and
+ *  `@jridgewell/trace-mapping` 78, because they make objects of all mappings, of 20 and 32 MB. Here
+ *  mappings are passed over, and the whole takes 18 ms. */
 import { readFileSync } from 'node:fs'
 import type { SourceMapPayload } from 'node:module'
 import { builtRoot } from './program-files.ts'
