@@ -18,7 +18,8 @@ export interface StoredFile {
   sizeBytes: number
 }
 
-/** Reads `source` to its end. Memory: one chunk, and 32 bytes per chunk of the file. */
+/** Reads `source` to its end; closes it if it cannot be stored. Memory: one chunk, and 32 bytes per
+ *  chunk of the file. */
 export async function storeFile(
   writer: BlobWriter,
   source: AsyncIterable<Uint8Array>,
@@ -58,9 +59,13 @@ async function* continued(
   head: Buffer,
   iterator: AsyncIterator<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  yield head
-  for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
-    yield next.value
+  try {
+    yield head
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+      yield next.value
+    }
+  } finally {
+    await iterator.return?.()
   }
 }
 
