@@ -3,13 +3,8 @@
 import { crc32 } from '../core/bytes/crc32.ts'
 import { cutChunks, isCompressed } from '../core/bytes/chunker.ts'
 import { chunkSizes, coarseChunkSizes } from '../core/bytes/cut-points.ts'
-import {
-  type Digest,
-  createDigestHasher,
-  digestBytes,
-  digestOf,
-  digestToBytes,
-} from '../core/bytes/digest.ts'
+import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../core/bytes/digest.ts'
+import { createByteWriter } from '../core/bytes/varint.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'
 
@@ -77,8 +72,7 @@ async function storeLarge(
   const hasher = createDigestHasher()
   let crc = 0
   let sizeBytes = 0
-  let parts = Buffer.allocUnsafe(digestBytes * 64)
-  let count = 0
+  const parts = createByteWriter()
   // Compressed data neither deflates nor shares chunks across edits, so fewer, larger chunks cost
   // less.
   const sizes = options.compressed ? coarseChunkSizes : chunkSizes
@@ -88,13 +82,11 @@ async function storeLarge(
     crc = crc32(chunk, crc)
     sizeBytes += chunk.length
     const digest = digestOf(chunk)
-    if (parts.length < (count + 1) * digestBytes) parts = Buffer.concat([parts], parts.length * 2)
-    digestToBytes(digest).copy(parts, count * digestBytes)
-    count += 1
+    parts.raw(digestToBytes(digest))
     await writer.add({ digest, bytes: chunk, level, joins: true })
   }
   const digest = hasher.digest()
-  const composite = { digest, sizeBytes, crc32: crc, parts: parts.subarray(0, count * digestBytes) }
+  const composite = { digest, sizeBytes, crc32: crc, parts: parts.bytes() }
   if (writer.addComposite(composite)) await writer.settle()
   return { digest, sizeBytes }
 }
