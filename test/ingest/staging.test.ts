@@ -160,6 +160,19 @@ test('the number of blocks of an upload is bounded, even if they are empty', asy
   )
 })
 
+test('an upload whose blocks cannot be counted goes on when they can', async () => {
+  const { root, staging } = await fresh()
+  const whole = async (): Promise<unknown> =>
+    await staging.writeWhole(id, Readable.from([Buffer.from('1')]))
+  await removeStaged(join(root, id))
+  await writeFile(join(root, id), 'not a directory')
+  await expect(whole()).rejects.toMatchObject({ code: 'ENOTDIR' })
+  await removeStaged(join(root, id))
+  await expect(whole()).rejects.toMatchObject({ code: 'not_found' })
+  await staging.openUpload(id)
+  expect(await whole()).toMatchObject({ sizeBytes: 1 })
+})
+
 test('an upload of the maximum size can be sent again, block by block or whole', async () => {
   const { staging } = await fresh(10)
   await put(staging, 'a', '123456')

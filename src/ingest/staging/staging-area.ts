@@ -67,12 +67,15 @@ export function ordinalFile(ordinal: number): string {
   return String(ordinal).padStart(6, '0')
 }
 
-/** Returns what the upload holds, counted on disk once and kept up to date since. */
+/** Returns what the upload holds, counted on disk once and kept up to date since. Errors:
+ *  not_found. */
 export async function ledgerOf(area: StagingArea, uploadId: string): Promise<Ledger> {
   let ledger = area.ledgers.get(uploadId)
   if (ledger === undefined) {
-    ledger = countBlocks(uploadPath(area, uploadId))
+    ledger = translated(uploadId, countBlocks(uploadPath(area, uploadId)))
     area.ledgers.set(uploadId, ledger)
+    // A failure may pass, so the next call counts again.
+    ledger.catch(() => area.ledgers.delete(uploadId))
   }
   return await ledger
 }
@@ -219,7 +222,7 @@ export async function translated<T>(uploadId: string, work: Promise<T>): Promise
 
 async function countBlocks(directory: string): Promise<Ledger> {
   const ledger = { heldBytes: 0, blocks: 0, naming: pLimit(1) }
-  for (const name of (await ignoringAbsence(() => readdir(directory))) ?? []) {
+  for (const name of await readdir(directory)) {
     if (!name.startsWith('block-')) continue
     ledger.heldBytes += (await sizeOf(join(directory, name))) ?? 0
     ledger.blocks += 1
