@@ -42,6 +42,8 @@ export async function* offeredLines(
         isHead = false
       }
     }
+    // Throws if a character is incomplete.
+    decoder.decode()
   } catch (error) {
     throw asFault(error)
   }
