@@ -20,7 +20,7 @@ import { slicesOf } from '../../core/slices.ts'
 import { nextTurn } from '../../core/turn.ts'
 import type { RequireRoom } from '../../packs/watermark.ts'
 import type { StagedBytes } from '../job.ts'
-import { keepBody, type KeptBody } from '../pool/kept-body.ts'
+import { keepBody, type KeptBody } from './kept-body.ts'
 import { removeStaged } from './remove-staged.ts'
 import {
   arrivingFile,

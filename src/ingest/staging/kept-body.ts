@@ -5,14 +5,14 @@ import { randomBytes } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { asError } from '../../core/errors.ts'
-import { removeStaged } from '../staging/remove-staged.ts'
+import { removeStaged } from './remove-staged.ts'
 import {
   arrivingFile,
   makeUpload,
   type StagingArea,
   translated,
   uploadPath,
-} from '../staging/staging-area.ts'
+} from './staging-area.ts'
 
 export interface KeptBody {
   /** Why the body ended early; undefined: it is complete. */
