@@ -2,6 +2,7 @@
  *  damaged one is marked, so that it counts as missing and the client that has it is told to send
  *  it (invariant 4). */
 import { type Part, placeOf } from '../../core/bytes/copy.ts'
+import { groupsOf } from '../../core/slices.ts'
 import { arePagesIntact } from '../../packs/format/page-checks.ts'
 import { readNeighbours } from '../../packs/read-neighbours.ts'
 import type { IngestPorts } from '../session.ts'
@@ -16,7 +17,7 @@ export interface ReadParts {
 /** The caller must hold a read lease that is older than the places of `parts`. */
 export async function readParts(ports: ReadPorts, parts: readonly Part[]): Promise<ReadParts> {
   const found = Array<Buffer | undefined>(parts.length)
-  for (const group of groupsOf(parts)) await readGroup(ports, group, found)
+  for (const group of groupsOfPlaced(parts)) await readGroup(ports, group, found)
   const read: ReadParts = { streams: [], damaged: new Set() }
   for (const [index, { copy }] of parts.entries()) {
     const stream = found[index]
@@ -45,25 +46,17 @@ const gapBytesMax = 16 * 1024
 
 /** Groups copies that one read covers. The parts of one file were usually sent together, and so lie
  *  together in their pack. */
-function* groupsOf(parts: readonly Part[]): Generator<PlacedPart[]> {
+function groupsOfPlaced(parts: readonly Part[]): Iterable<PlacedPart[]> {
   const byPlace = parts
     .map(({ copy }, index) => ({ copy, index }))
     .toSorted(({ copy: a }, { copy: b }) =>
       a.packName === b.packName ? compareInPack(a, b) : a.packName < b.packName ? -1 : 1,
     )
-  let group: PlacedPart[] = []
-  let end = 0
-  for (const placed of byPlace) {
-    const { packName, offset, lengthBytes } = placed.copy
-    const first = group[0]?.copy
-    if (first !== undefined && (first.packName !== packName || offset > end + gapBytesMax)) {
-      yield group
-      group = []
-    }
-    group.push(placed)
-    end = offset + lengthBytes
-  }
-  if (group.length > 0) yield group
+  return groupsOf(byPlace, (group, { copy }) => {
+    const last = group.at(-1)!.copy
+    const gapBytes = copy.offset - (last.offset + last.lengthBytes)
+    return copy.packName === last.packName && gapBytes <= gapBytesMax
+  })
 }
 
 /** An empty copy sorts before the one that begins at the same offset. */

@@ -3,12 +3,11 @@
  *  each of a few files. */
 import pLimit from 'p-limit'
 import type { Composite } from '../../core/bytes/copy.ts'
-import type { Part } from '../../core/bytes/copy.ts'
 import { combineCrc32 } from '../../core/bytes/crc32.ts'
 import { createDigestHasher, type Digest } from '../../core/bytes/digest.ts'
 import { digestMismatch } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { slicesOf } from '../../core/slices.ts'
+import { batchesOf, slicesOf } from '../../core/slices.ts'
 import { withReadLease } from '../../egress/read-lease.ts'
 import { decodeJoined } from '../../packs/codec/codec.ts'
 import { byteBudget } from '../byte-budget.ts'
@@ -60,7 +59,7 @@ async function withoutKnown(
   composites: readonly Composite[],
 ): Promise<Composite[]> {
   const known = new Set<Digest>()
-  for (const digests of batchesOf(composites.map((composite) => composite.digest))) {
+  for (const digests of distinct(composites.map((composite) => composite.digest))) {
     for (const { digest } of await metadata.claimReadableBlobs(sessionId, digests))
       known.add(digest)
   }
@@ -73,15 +72,15 @@ async function countMissingParts(
   composites: readonly Composite[],
 ): Promise<number> {
   let missing = 0
-  for (const digests of batchesOf(composites.flatMap((composite) => composite.parts))) {
+  for (const digests of distinct(composites.flatMap((composite) => composite.parts))) {
     const known = await metadata.claimReadableBlobs(sessionId, digests)
     missing += digests.length - known.filter((blob) => blob.joins).length
   }
   return missing
 }
 
-/** Distinct digests, in batches of one transaction. */
-function batchesOf(digests: readonly Digest[]): Iterable<Digest[]> {
+/** Distinct digests, as many as one transaction takes at a time. */
+function distinct(digests: readonly Digest[]): Iterable<Digest[]> {
   return slicesOf([...new Set(digests)], limits.transactionRowsMax)
 }
 
@@ -106,10 +105,8 @@ async function forEachLimited<T>(
   if (failure !== undefined) throw failure.error
 }
 
-/** Parts looked up at a time. */
-const partsAtOnce = 64
-/** Content of one composite that is in memory at a time. */
-const contentBytesAtOnce = 1024 * 1024
+/** Parts of one composite that are looked up at a time, and content of it that is in memory. */
+const atOnce = { count: 64, bytes: 1024 * 1024 }
 
 /** Returns the damaged streams of the composite's parts; empty when the composite is as announced.
  *  Errors: digest_mismatch, after which the composite is dropped, so that a corrected upload can
@@ -123,11 +120,12 @@ async function verifyComposite(
   let crc = 0
   let sizeBytes = 0
   const damaged = new Set<number>()
-  for (const batch of slicesOf(composite.parts, partsAtOnce)) {
+  for (const batch of slicesOf(composite.parts, atOnce.count)) {
     // Once longer than announced it cannot match, whatever follows.
     if (sizeBytes > composite.sizeBytes) break
     signal?.throwIfAborted()
-    for (const parts of runsOf(await ports.metadata.readJoiningParts(batch))) {
+    const found = await ports.metadata.readJoiningParts(batch)
+    for (const parts of batchesOf(found, (part) => part.sizeBytes, atOnce)) {
       const read = await readParts(ports, parts)
       for (const streamId of read.damaged) damaged.add(streamId)
       // The rest can no longer match, but more of it may be damaged.
@@ -144,18 +142,4 @@ async function verifyComposite(
     return damaged
   await ports.metadata.dropOffered(sessionId, 'composites', 0)
   throw digestMismatch('the parts of a file do not match its digest', composite.digest, actual)
-}
-
-function* runsOf(parts: readonly Part[]): Generator<Part[]> {
-  let run: Part[] = []
-  let bytes = 0
-  for (const part of parts) {
-    run.push(part)
-    bytes += part.sizeBytes
-    if (bytes < contentBytesAtOnce) continue
-    yield run
-    run = []
-    bytes = 0
-  }
-  if (run.length > 0) yield run
 }
