@@ -3,8 +3,8 @@
  *  commit. */
 import type { ArtifactKind } from '../core/artifact.ts'
 import type { Digest } from '../core/bytes/digest.ts'
-import { limits } from '../core/limits.ts'
 import { type ManifestSummary, createManifestHasher } from '../core/manifest/manifest.ts'
+import { manifestPages } from '../core/manifest/manifest-pages.ts'
 import { encodeTimes } from '../core/manifest/modification-times.ts'
 import {
   createRepresentationMeter,
@@ -88,27 +88,18 @@ async function stageManifest(
   const { manifestId, exists } = await metadata.stageManifest(id, summary)
   if (exists) return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
   const meter = createRepresentationMeter()
-  for (const { page, first, last } of pagesOf(entries.count)) {
-    const batch = []
-    for (let ordinal = first; ordinal < last; ordinal++) batch.push(entries.entry(ordinal))
+  for (const { page, first, count } of manifestPages(entries.count)) {
+    const batch = Array.from({ length: count }, (_, index) => entries.entry(first + index))
     meter.add(await metadata.stageManifestPage(id, manifestId, page, batch))
   }
   return { manifestId, measured: meter.lengths() }
 }
 
 async function stageTimes(session: IngestSession, entries: SortedEntries): Promise<void> {
-  for (const { page, first, last } of pagesOf(entries.count)) {
-    const times = []
-    for (let ordinal = first; ordinal < last; ordinal++) times.push(entries.modifiedAt(ordinal))
+  for (const { page, first, count } of manifestPages(entries.count)) {
+    const times = Array.from({ length: count }, (_, index) => entries.modifiedAt(first + index))
     if (times.some((time) => time !== null)) {
       await session.metadata.stageTimes(session.id, page, encodeTimes(times))
     }
-  }
-}
-
-function* pagesOf(count: number): Generator<{ page: number; first: number; last: number }> {
-  const size = limits.manifestPageEntries
-  for (let page = 0; page * size < count; page++) {
-    yield { page, first: page * size, last: Math.min((page + 1) * size, count) }
   }
 }

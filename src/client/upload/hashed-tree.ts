@@ -9,9 +9,9 @@ import {
   digestFromBytes,
 } from '../../core/bytes/digest.ts'
 import type { Entry, EntryPath } from '../../core/manifest/entry.ts'
-import { limits } from '../../core/limits.ts'
 import { formatEntry, manifestHeader, type ManifestSummary } from '../../core/manifest/manifest.ts'
 import { pathStart } from '../../core/manifest/manifest-changes.ts'
+import { manifestPages } from '../../core/manifest/manifest-pages.ts'
 import { encodeTimes } from '../../core/manifest/modification-times.ts'
 import { hashColumns } from '../files/file-tasks.ts'
 import type { HashColumns } from './hash-columns.ts'
@@ -246,8 +246,7 @@ function statsOf(
 
 function encodeTimesPages({ count }: SourceTree, { modifiedAt }: Facts): Buffer[] {
   const pages: Buffer[] = []
-  for (let first = 0; first < count; first += limits.manifestPageEntries) {
-    const length = Math.min(limits.manifestPageEntries, count - first)
+  for (const { first, count: length } of manifestPages(count)) {
     const seconds = (index: number): number => Math.floor(modifiedAt(first + index) / 1000)
     pages.push(encodeTimes(Array.from({ length }, (_, index) => seconds(index))))
   }

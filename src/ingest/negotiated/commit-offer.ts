@@ -4,6 +4,7 @@
 import { treeOfFiles } from '../../core/artifact.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { manifestPages } from '../../core/manifest/manifest-pages.ts'
 import { readTimes } from '../../core/manifest/modification-times.ts'
 import { measureRepresentations } from '../../egress/measure.ts'
 import type { Published } from '../../metadata/metadata.ts'
@@ -65,11 +66,11 @@ async function checkTimes(
   sessionId: string,
   entryCount: number,
 ): Promise<void> {
-  for (let first = 0, page = 0; first < entryCount; first += limits.manifestPageEntries, page++) {
+  for (const { page, count } of manifestPages(entryCount)) {
     const bytes = await metadata.readStagedTimes(sessionId, page)
     if (bytes === undefined) continue
     try {
-      readTimes(bytes, Math.min(limits.manifestPageEntries, entryCount - first))
+      readTimes(bytes, count)
     } catch {
       // The pages were readable when they were staged, so only their length is wrong.
       throw incomplete('times', 1)

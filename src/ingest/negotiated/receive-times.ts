@@ -2,8 +2,8 @@
  *  core/manifest/modification-times.ts, each as a sized record. */
 import type { Readable } from 'node:stream'
 import { listBytesMax } from '../../core/bytes/blob-exchange.ts'
-import { limits } from '../../core/limits.ts'
-import { decodeTimes } from '../../core/manifest/modification-times.ts'
+import { manifestPages } from '../../core/manifest/manifest-pages.ts'
+import { readTimes } from '../../core/manifest/modification-times.ts'
 import { createByteReader } from '../../core/bytes/varint.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, readWhole } from '../body-bytes.ts'
@@ -15,12 +15,12 @@ export async function receiveTimes(
   body: Readable,
 ): Promise<null> {
   const reader = createByteReader(await readWhole(body, listBytesMax))
-  for (let first = 0, page = 0; first < entryCount; first += limits.manifestPageEntries, page++) {
-    let bytes
+  for (const { page, count } of manifestPages(entryCount)) {
+    let bytes: Buffer
     try {
       bytes = reader.sized()
       // Pages that cannot be decoded must not get into the store.
-      decodeTimes(bytes, Math.min(limits.manifestPageEntries, entryCount - first))
+      readTimes(bytes, count)
     } catch (error) {
       throw asMalformed(error)
     }
