@@ -2,7 +2,7 @@
  *  stores or recognizes every stream. Keeps what the second pass (the skeleton) needs in
  *  columns. */
 import { isUtf8 } from 'node:buffer'
-import { digestBytes, digestToBytes, emptyDigest } from '../../core/bytes/digest.ts'
+import { type Digest, digestBytes, digestToBytes, emptyDigest } from '../../core/bytes/digest.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -16,7 +16,6 @@ import { ZipOpaque } from './zip-opaque.ts'
 import { type MemberEntry, memberEntry, placeMember } from './zip-member.ts'
 import {
   type MemberData,
-  type VerifiedStream,
   checkContent,
   inflateMember,
   memberContent,
@@ -131,7 +130,7 @@ export async function ingestMembers(
 
 interface StoredMember {
   /** Null when only the content was kept. */
-  streamDigest: VerifiedStream['streamDigest'] | null
+  streamDigest: Digest | null
   blob: StoredFile
 }
 

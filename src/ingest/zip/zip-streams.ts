@@ -113,7 +113,7 @@ export async function storeLargeMember(
 function recognized(
   data: MemberData,
   name: StreamName,
-  known: Map<StreamKey, VerifiedStream['blob']>,
+  known: Map<StreamKey, BlobFacts>,
 ): VerifiedStream {
   const blob = known.get(streamKey(name))!
   checkContent(data, blob.sizeBytes, blob.crc32)
@@ -150,7 +150,7 @@ export async function inflateMember(data: MemberData, bytes: Buffer): Promise<Bu
 async function inspectContent(
   reader: StagedReader,
   data: MemberData,
-): Promise<VerifiedStream['blob']> {
+): Promise<BlobFacts> {
   const hasher = createDigestHasher()
   for await (const piece of memberContent(reader, data)) hasher.update(piece)
   return { digest: hasher.digest(), sizeBytes: data.sizeBytes, crc32: data.crc32 }
