@@ -1,6 +1,7 @@
 /** Removes directories that steps have worked in, whatever modes they left behind. */
 import { chmod, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errorCodeOf } from '../core/errors.ts'
 
 const options = { recursive: true, force: true } as const
 
@@ -10,8 +11,7 @@ export async function removeTree(path: string): Promise<void> {
   try {
     await rm(path, options)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EACCES' && code !== 'EPERM') throw error
+    if (!['EACCES', 'EPERM'].includes(errorCodeOf(error))) throw error
     await openDirectories(path)
     await rm(path, options)
   }
@@ -26,6 +26,6 @@ async function openDirectories(directory: string): Promise<void> {
       if (entry.isDirectory()) await openDirectories(join(directory, entry.name))
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (errorCodeOf(error) !== 'ENOENT') throw error
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { notFound, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pagesOf } from '../../core/slices.ts'
+import { hasErrno } from '../../packs/local/errno.ts'
 import type { StagedBytes } from '../job.ts'
 import { ordinalFile } from './staging-area.ts'
 
@@ -115,7 +116,7 @@ async function present<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (!hasErrno(error, 'ENOENT')) throw error
     const message = 'the staged bytes of the upload are gone: it was replaced or has expired'
     throw notFound('upload', message, { cause: error })
   }

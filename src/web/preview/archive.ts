@@ -6,7 +6,7 @@ import { createGunzip, createInflateRaw } from 'node:zlib'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
 import { normalizeArchivePath } from '../../core/manifest/entry.ts'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { errorCodeOf, hasCode, storeError } from '../../core/errors.ts'
 import { readTarEntries } from '../../ingest/tar/tar-entries.ts'
 
 export interface ArchiveMember {
@@ -162,8 +162,7 @@ async function endsWell(read: () => Promise<boolean>): Promise<boolean> {
   try {
     return await read()
   } catch (error) {
-    const isFault = error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')
-    if (isFault || hasCode(error, 'bad_archive')) return false
+    if (errorCodeOf(error).startsWith('Z_') || hasCode(error, 'bad_archive')) return false
     throw error
   }
 }

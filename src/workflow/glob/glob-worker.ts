@@ -6,6 +6,7 @@ import { createHash, hash } from 'node:crypto'
 import fs, { createReadStream, readFileSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { create } from '@actions/glob'
+import { errorCodeOf } from '../../core/errors.ts'
 import { answerRequests } from '../../worker-thread.ts'
 import type { GlobAnswer, GlobRequest, SearchResult } from './glob.ts'
 
@@ -40,7 +41,7 @@ fs.promises.stat = (async (path: string): Promise<fs.Stats> => {
   try {
     return await stat(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && path.includes('\u{fffd}'))
+    if (errorCodeOf(error) === 'ENOENT' && path.includes('\u{fffd}'))
       unreadableOfSearch.getStore()?.add(path)
     throw error
   }

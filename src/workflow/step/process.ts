@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { errorCodeOf } from '../../core/errors.ts'
 import { bounds } from '../bounds.ts'
 import type { TakePiece } from './mask.ts'
 
@@ -226,8 +227,7 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ESRCH' && code !== 'EPERM') throw error
+    if (!['ESRCH', 'EPERM'].includes(errorCodeOf(error))) throw error
   }
 }
 
