@@ -11,7 +11,7 @@ import { limits } from '../../src/core/limits.ts'
 import { removeStaged } from '../../src/ingest/staging/remove-staged.ts'
 import { openStagedReader } from '../../src/ingest/staging/staged-reader.ts'
 import { openStaging, type Staging } from '../../src/ingest/staging/staging.ts'
-import { ledgerOf, requireBlock } from '../../src/ingest/staging/staging-area.ts'
+import { ledgerOf, requireRoomForBlock } from '../../src/ingest/staging/staging-area.ts'
 import { countingTurns } from '../loop-turns.ts'
 
 const id = 'ab'.repeat(16)
@@ -153,9 +153,9 @@ test('the number of blocks of an upload is bounded, even if they are empty', asy
     id,
   )
   expect(ledger).toMatchObject({ heldBytes: 0, blocks: 2 })
-  requireBlock(ledger)
+  requireRoomForBlock(ledger)
   const details = { limitValue: limits.stagedBlocksMax }
-  expect(() => requireBlock({ ...ledger, blocks: limits.stagedBlocksMax })).toThrow(
+  expect(() => requireRoomForBlock({ ...ledger, blocks: limits.stagedBlocksMax })).toThrow(
     expect.objectContaining({ code: 'too_large', details: expect.objectContaining(details) }),
   )
 })

@@ -179,7 +179,7 @@ async function linkBlock(block: string, linked: string, blockId: string): Promis
 }
 
 /** Errors: too_large. */
-export function requireBlock({ blocks }: Ledger): void {
+export function requireRoomForBlock({ blocks }: Ledger): void {
   const { stagedBlocksMax: max } = limits
   if (blocks < max) return
   throw tooLarge('blocks of an upload', max, `an upload may have at most ${max} blocks`)
@@ -194,7 +194,7 @@ async function namedTooOften(block: string, blockId: string): Promise<Error> {
 
 /** Renames a directory to its final name. Returns false, and removes `path`, when a directory with
  *  the same bytes has that name. */
-export async function publish(path: string, final: string): Promise<boolean> {
+export async function giveName(path: string, final: string): Promise<boolean> {
   try {
     await rename(path, final)
     return true

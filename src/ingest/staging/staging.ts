@@ -26,14 +26,14 @@ import {
   arrivingFile,
   blockFile,
   abandon,
+  giveName,
   ledgerOf,
   linkBlocks,
   makeUpload,
   ordinalFile,
-  publish,
   receive,
   requireNotAbandoned,
-  requireBlock,
+  requireRoomForBlock,
   sizeOf,
   type StagingArea,
   translated,
@@ -101,7 +101,7 @@ export async function openStaging(root: string, options: StagingOptions): Promis
     },
     writeBlock: async (id, blockId, body) => {
       const replacedBytes = await sizeOf(uploadPath(area, id, blockFile(blockId)))
-      if (replacedBytes === undefined) requireBlock(await ledgerOf(area, id))
+      if (replacedBytes === undefined) requireRoomForBlock(await ledgerOf(area, id))
       const received = await receive(area, id, body, { replacedBytes: replacedBytes ?? 0 })
       await reach('block-received')
       await replaceBlock(area, id, received.path, blockId)
@@ -117,7 +117,7 @@ export async function openStaging(root: string, options: StagingOptions): Promis
     assemble: async (id, blockIds) => {
       const { path, sizeBytes } = await linkBlocks(area, id, blockIds)
       const digest = await digestOfList(blockIds)
-      await translated(id, publish(path, listPath(area, id, digest)))
+      await translated(id, giveName(path, listPath(area, id, digest)))
       await reach('list-linked')
       return { digest, sizeBytes }
     },
@@ -203,7 +203,7 @@ async function receiveWhole(
   const directory = uploadPath(area, uploadId, arrivingFile())
   await translated(uploadId, mkdir(directory))
   await translated(uploadId, rename(path, join(directory, ordinalFile(0))))
-  const isNew = await translated(uploadId, publish(directory, listPath(area, uploadId, digest)))
+  const isNew = await translated(uploadId, giveName(directory, listPath(area, uploadId, digest)))
   if (!isNew) (await ledgerOf(area, uploadId)).heldBytes -= sizeBytes
   return { digest, sizeBytes }
 }
