@@ -9,7 +9,7 @@ import { readTimes } from '../../core/manifest/modification-times.ts'
 import { measureRepresentations } from '../../egress/measure.ts'
 import type { Published } from '../../metadata/metadata.ts'
 import type { IngestPorts } from '../session.ts'
-import type { OfferedArtifact } from './job.ts'
+import type { Offer } from './job.ts'
 import { incomplete } from './incomplete.ts'
 import { claimOffered } from './receive-manifest.ts'
 import { registerComposites } from './register-composites.ts'
@@ -18,14 +18,14 @@ import { type StagedManifest, stageOfferedTree } from './stage-manifest.ts'
 /** Errors: upload_incomplete, digest_mismatch, length_mismatch, name_taken, session_ended. */
 export async function commitOffer(
   ports: IngestPorts,
-  offer: OfferedArtifact & { sessionId: string },
+  offer: Offer,
   signal: AbortSignal | undefined,
 ): Promise<Published> {
   const { metadata, checkpoint } = ports
   const { sessionId, tree: _tree, ...artifact } = offer
   await metadata.renewSession(sessionId, ports.now(), limits.leaseMs)
   const { manifestId, entryCount, measured } =
-    (await findKnownManifest(ports, offer)) ?? (await stageWhole(ports, offer, signal))
+    (await findKnownManifest(ports, offer)) ?? (await stageReceived(ports, offer, signal))
   await checkTimes(ports, sessionId, entryCount)
   await checkpoint?.('manifest-staged')
   const newBytes = await metadata.sessionPackBytes(sessionId)
@@ -47,7 +47,7 @@ export async function commitOffer(
  *  statement that finds it also takes the lease. */
 async function findKnownManifest(
   { metadata, now }: IngestPorts,
-  { sessionId, tree }: OfferedArtifact & { sessionId: string },
+  { sessionId, tree }: Offer,
 ): Promise<StagedManifest | undefined> {
   const session = await metadata.findSession(sessionId)
   const known = session && (await metadata.findKnownTree(session.projectId, tree.treeDigest, now()))
@@ -79,9 +79,9 @@ async function checkTimes(
 }
 
 /** Errors: upload_incomplete, digest_mismatch, length_mismatch. */
-async function stageWhole(
+async function stageReceived(
   ports: IngestPorts,
-  offer: OfferedArtifact & { sessionId: string },
+  offer: Offer,
   signal: AbortSignal | undefined,
 ): Promise<StagedManifest> {
   await registerComposites(ports, offer.sessionId, signal)

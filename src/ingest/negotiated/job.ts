@@ -30,7 +30,7 @@ type NegotiationStep =
   | { step: 'times'; sessionId: string; entryCount: number }
   | { step: 'parts'; sessionId: string }
   | { step: 'blobs'; sessionId: string }
-  | ({ step: 'commit'; sessionId: string } & OfferedArtifact)
+  | ({ step: 'commit' } & Offer)
 
 /** Compression of a manifest's text in transit. */
 export type ManifestEncoding = 'br' | 'gzip'
@@ -46,6 +46,9 @@ export interface OfferedArtifact {
   onConflict: Replacement | 'same'
   by?: Actor
 }
+
+/** The artifact that a session is to make visible. */
+export type Offer = OfferedArtifact & { sessionId: string }
 
 export interface NegotiationAnswers {
   /** Encoded ordinals of the missing entries. */

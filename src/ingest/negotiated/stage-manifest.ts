@@ -20,7 +20,7 @@ import {
 import type { PageEntry } from '../../metadata/metadata.ts'
 import type { IngestPorts } from '../session.ts'
 import { incomplete } from './incomplete.ts'
-import type { OfferedArtifact } from './job.ts'
+import type { Offer } from './job.ts'
 import { readOfferedChanges, readOfferedPages, readOfferedTree } from './offered-entries.ts'
 import { claimOffered } from './receive-manifest.ts'
 
@@ -29,8 +29,6 @@ export interface StagedManifest {
   entryCount: number
   measured: RepresentationLengths
 }
-
-type Offer = OfferedArtifact & { sessionId: string }
 
 /** Errors: upload_incomplete, not_found (a blob of a whole manifest that the session has not
  *  leased), length_mismatch, duplicate_path. */
