@@ -68,7 +68,7 @@ async function ingestStream(
     const reason = 'others waited too long for the memory of this upload, which has many entries'
     body.destroy(storeError('busy', reason, { what: 'memory for entries' }))
   })
-  await ingestTar(body, job.form === 'tar.gz', {
+  await ingestTar(body, job.form, {
     writer: session.writer,
     table,
     level: settings.compressionLevel,

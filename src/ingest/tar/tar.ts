@@ -26,10 +26,10 @@ export interface TarTarget {
  *  Errors: bad_archive, unsafe_path, unsupported_entry, too_large, and StoreErrors of `body`. */
 export async function ingestTar(
   body: Readable,
-  compressed: boolean,
+  form: 'tar' | 'tar.gz',
   target: TarTarget,
 ): Promise<void> {
-  const source = compressed ? inflated(body) : body
+  const source = form === 'tar.gz' ? inflated(body) : body
   const budget = byteBudget(target.artifactBytesMax)
   try {
     for await (const entry of readTarEntries(source)) {
