@@ -30,7 +30,6 @@ export interface IngestPorts {
   checkpoint?: ((name: string) => void | Promise<void>) | undefined
 }
 
-/** One upload in progress. */
 export interface IngestSession extends IngestPorts {
   id: string
   job: IngestJob
