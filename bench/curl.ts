@@ -1,7 +1,6 @@
 /** curl as the client of every HTTP measurement: a separate program, so that our event loop is not
  *  part of the timing. */
-import type { Sample } from './measure.ts'
-import { runProgram } from './measure.ts'
+import { runProgram, type Sample } from './measure.ts'
 
 /** Downloads and discards the body. Measures seconds to the first byte, total seconds, and
  *  bytes. */

@@ -6,7 +6,6 @@
  *    tree    → its zip is generated
  *  A zip of a subset of paths is always generated. The tar.gz, and the zip of a run, are generated
  *  for every kind. */
-import type { Digest } from '../core/bytes/digest.ts'
 import { digestOf } from '../core/bytes/digest.ts'
 import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
 import { limits } from '../core/limits.ts'
@@ -293,6 +292,6 @@ function artifactFacts(artifact: Artifact): (string | number)[] {
 }
 
 function etag(form: string, ...facts: unknown[]): string {
-  const name: Digest = digestOf(JSON.stringify([form, ...facts]))
+  const name = digestOf(JSON.stringify([form, ...facts]))
   return `"${form}-${name.slice(0, 40)}"`
 }

@@ -3,8 +3,7 @@
  *  A range of a composite's content is inflated from the start of the part that contains its first
  *  byte; a range of a single stream from the start of the stream, because deflate has no other
  *  entry points. */
-import { joiningEnd } from '../core/bytes/copy.ts'
-import type { BlobPlacement } from '../core/bytes/copy.ts'
+import { type BlobPlacement, joiningEnd } from '../core/bytes/copy.ts'
 import { crc32 } from '../core/bytes/crc32.ts'
 import { storeError } from '../core/errors.ts'
 import type { StoredFile } from '../metadata/metadata.ts'
