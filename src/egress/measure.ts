@@ -70,7 +70,7 @@ export async function digestStagedZip(
     }
   }
   const hasher = createDigestHasher()
-  const range = { start: 0, end: staged.zipBytes, signal: undefined }
+  const range = { start: 0, end: staged.zipBytes }
   for await (const bytes of emit(reader, zipSegments(membersFrom), range)) hasher.update(bytes)
   return hasher.digest()
 }

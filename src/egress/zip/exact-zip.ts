@@ -6,6 +6,7 @@
  *  range starts at the page that holds its first byte. */
 import type { PackedMember, StreamFacts } from '../../core/zip/skeleton-member.ts'
 import { decodeSkeletonPage } from '../../core/zip/skeleton.ts'
+import { localFixedBytes } from '../../core/zip/zip-records.ts'
 import type { Metadata, PlacedStream, SkeletonPage } from '../../metadata/metadata.ts'
 import { literal, skipped, type Segment, wholeCopy } from '../segments.ts'
 
@@ -29,7 +30,6 @@ interface PlacedMember {
 }
 
 const noFacts: StreamFacts = { crc32: 0, storedBytes: 0, sizeBytes: 0 }
-const localNameOffset = 30
 
 /** Yields the segments of the zip. Everything before the page that holds byte `start` is one
  *  placeholder. */
@@ -79,11 +79,8 @@ export async function damagedMembers(
 }
 
 function memberName(localHeader: Buffer): string {
-  return localHeader.toString(
-    'utf8',
-    localNameOffset,
-    localNameOffset + localHeader.readUInt16LE(26),
-  )
+  const end = localFixedBytes + localHeader.readUInt16LE(26)
+  return localHeader.toString('utf8', localFixedBytes, end)
 }
 
 /** Finds the stretch and the page that contain byte `start`, and where that page begins in the
