@@ -1,7 +1,7 @@
 /** Recovers the copies of a pack without the metadata: finds them in the directory or, when that is
  *  damaged, through the local headers as far as they are intact, and identifies each copy from its
  *  bytes. */
-import { type CopyCodec, joiningEnd, type NewCopy } from '../core/bytes/copy.ts'
+import { foreignCodecOf, joiningEnd, type NewCopy } from '../core/bytes/copy.ts'
 import { crc32 } from '../core/bytes/crc32.ts'
 import { digestOf } from '../core/bytes/digest.ts'
 import { hasCode } from '../core/errors.ts'
@@ -128,7 +128,7 @@ async function recognizeSmall(
   entry: PackCopyEntry,
 ): Promise<NewCopy> {
   const data = await store.read(name, entry.offset, entry.lengthBytes)
-  const foreign: CopyCodec = entry.method === 0 ? 'stored' : 'deflate'
+  const foreign = foreignCodecOf(entry.method)
   const isJoined = entry.crc32 === null
   const content = decodeCopy(isJoined ? 'joining' : foreign, data, entry.sizeBytes)
   const hasEnd = !isJoined && foreign === 'deflate' && isJoining(data, content)
@@ -163,7 +163,7 @@ async function recognizeLarge(
   name: PackName,
   { offset, lengthBytes, sizeBytes, method }: PackCopyEntry,
 ): Promise<NewCopy> {
-  const codec = method === 0 ? 'stored' : 'deflate'
+  const codec = foreignCodecOf(method)
   const stream = async function* (): AsyncGenerator<Buffer> {
     for (const page of pagesOf(lengthBytes, limits.checkPageBytes))
       yield await store.read(name, offset + page.at, page.lengthBytes)

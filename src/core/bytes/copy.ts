@@ -4,7 +4,13 @@ import type { Digest } from './digest.ts'
 /** `joining`: raw deflate ended by a sync flush instead of a final block; in the pack `03 00`
  *  follows, which is not counted here. `deflate`: the complete deflate stream of a foreign zip.
  *  `stored`: an uncompressed member of a foreign zip. */
-export type CopyCodec = 'joining' | 'deflate' | 'stored'
+export type CopyCodec = 'joining' | ForeignCodec
+export type ForeignCodec = 'deflate' | 'stored'
+
+/** The codec of a member of a foreign zip, by its compression method (APPNOTE 4.4.5): 0 or 8. */
+export function foreignCodecOf(method: number): ForeignCodec {
+  return method === 0 ? 'stored' : 'deflate'
+}
 
 /** Identity of a stream. The codec is part of it because the same bytes mean one thing as a deflate
  *  stream and another as a stored member. */

@@ -1,6 +1,11 @@
 /** Second pass over an uploaded zip, once its streams have ids: cuts the skeleton into pages and
  *  verifies, member by member, that rendering them reproduces the uploaded bytes. */
-import { type StreamKey, type StreamName, streamKey } from '../../core/bytes/copy.ts'
+import {
+  foreignCodecOf,
+  type StreamKey,
+  type StreamName,
+  streamKey,
+} from '../../core/bytes/copy.ts'
 import { digestBytes, digestFromBytes } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import type { SkeletonMember, StreamFacts } from '../../core/zip/skeleton-member.ts'
@@ -11,7 +16,6 @@ import { readCentralRecord } from './central-record.ts'
 import type { ZipDirectory } from './zip-directory.ts'
 import { placeMember } from './zip-member.ts'
 import type { ZipStreams } from './zip-members.ts'
-import { codecOf } from './zip-streams.ts'
 
 const noStream = Buffer.alloc(digestBytes)
 const tailPageBytes = 256 * 1024
@@ -97,7 +101,7 @@ async function readFacts(
   const names: (StreamName | null)[] = []
   for (let position = first; position < last; position++) {
     const bytes = streams.digests.subarray(position * digestBytes, (position + 1) * digestBytes)
-    const codec = codecOf(directory.method[directory.localOrder[position]!]!)
+    const codec = foreignCodecOf(directory.method[directory.localOrder[position]!]!)
     names.push(bytes.equals(noStream) ? null : { streamDigest: digestFromBytes(bytes), codec })
   }
   const wanted = new Set(names.flatMap((name) => (name === null ? [] : [name.streamDigest])))

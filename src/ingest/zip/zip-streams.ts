@@ -7,7 +7,7 @@ import { type InputType, type ZlibOptions, createInflateRaw, inflateRaw } from '
 import pLimit from 'p-limit'
 import {
   type BlobFacts,
-  type CopyCodec,
+  foreignCodecOf,
   type StreamKey,
   type StreamName,
   streamKey,
@@ -35,11 +35,6 @@ export interface VerifiedStream {
   blob: BlobFacts
 }
 
-/** The codec for a member's compression method (APPNOTE 4.4.5). */
-export function codecOf(method: number): CopyCodec {
-  return method === 8 ? 'deflate' : 'stored'
-}
-
 /** Larger members, stored or inflated, are streamed instead of held in memory. */
 export const memberInMemoryMax = 4 * 1024 * 1024
 
@@ -58,7 +53,7 @@ export async function storeMembers(
   members: { data: MemberData; bytes: Buffer }[],
 ): Promise<VerifiedStream[]> {
   const names = members.map(({ data, bytes }): StreamName => {
-    return { streamDigest: digestOf(bytes), codec: codecOf(data.method) }
+    return { streamDigest: digestOf(bytes), codec: foreignCodecOf(data.method) }
   })
   const known = await writer.knownStreams(names)
   const fresh = new Map<StreamKey, { name: StreamName; data: MemberData; bytes: Buffer }>()
@@ -97,7 +92,7 @@ export async function storeLargeMember(
     hasher.update(piece)
     checks.write(piece)
   }
-  const name: StreamName = { streamDigest: hasher.digest(), codec: codecOf(data.method) }
+  const name: StreamName = { streamDigest: hasher.digest(), codec: foreignCodecOf(data.method) }
   const known = await writer.knownStreams([name])
   if (!known.has(streamKey(name))) {
     const blob = await inspectContent(reader, data)
@@ -147,10 +142,7 @@ export async function inflateMember(data: MemberData, bytes: Buffer): Promise<Bu
   }
 }
 
-async function inspectContent(
-  reader: StagedReader,
-  data: MemberData,
-): Promise<BlobFacts> {
+async function inspectContent(reader: StagedReader, data: MemberData): Promise<BlobFacts> {
   const hasher = createDigestHasher()
   for await (const piece of memberContent(reader, data)) hasher.update(piece)
   return { digest: hasher.digest(), sizeBytes: data.sizeBytes, crc32: data.crc32 }

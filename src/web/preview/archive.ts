@@ -4,6 +4,7 @@
 import { Readable } from 'node:stream'
 import { createGunzip, createInflateRaw } from 'node:zlib'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
+import type { ForeignCodec } from '../../core/bytes/copy.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
 import { normalizeArchivePath } from '../../core/manifest/entry.ts'
 import { errorCodeOf, hasCode, storeError } from '../../core/errors.ts'
@@ -38,7 +39,7 @@ export interface UnpackedMember {
 /** `bytes`: the beginning of a tar, or a member of a zip. `name`: as `memberNameOf` returns it. */
 export type UnpackTask = { kind: 'unpack'; bytes: Uint8Array } & (
   | { form: 'tar'; name: string }
-  | { form: 'stored' | 'deflate'; sizeBytes: number; crc32: number }
+  | { form: ForeignCodec; sizeBytes: number; crc32: number }
 )
 
 export const archiveMembersMax = 1000

@@ -1,4 +1,5 @@
 /** Reads a single member of an archive, such as `lib/app.jar!/META-INF/MANIFEST.MF`. */
+import { type ForeignCodec, foreignCodecOf } from '../../core/bytes/copy.ts'
 import { type CentralHeader, localFixedBytes } from '../../core/zip/zip-records.ts'
 import type { Artifact, Metadata, StoredFile } from '../../metadata/metadata.ts'
 import type { Web } from '../page.tsx'
@@ -64,7 +65,7 @@ export async function readMember(
 }
 
 interface PlaceInZip {
-  form: 'stored' | 'deflate'
+  form: ForeignCodec
   start: number
   packedBytes: number
   sizeBytes: number
@@ -75,5 +76,5 @@ async function placeInZip(header: CentralHeader, read: ReadFile): Promise<PlaceI
   const { localOffset, method, storedBytes: packedBytes, sizeBytes, crc32 } = header
   const at = zipDataOffset(await read(localOffset, localOffset + localFixedBytes), header)
   if (at === undefined) return undefined
-  return { form: method === 0 ? 'stored' : 'deflate', start: at, packedBytes, sizeBytes, crc32 }
+  return { form: foreignCodecOf(method), start: at, packedBytes, sizeBytes, crc32 }
 }
