@@ -18,7 +18,7 @@ import type { Metadata, StoredFile } from '../metadata/metadata.ts'
 import { emit } from './emit.ts'
 import type { Reader } from './reader.ts'
 import type { Representation } from './representation.ts'
-import { literal, partPages, type Segment, wholeCopy } from './segments.ts'
+import { literal, partPages, partsPerRead, type Segment, wholeCopy } from './segments.ts'
 
 /** A wanted stream, and the range of its head in the concatenated heads. A large file has tens of
  *  thousands of heads of some ten bytes each; an object per head would take a hundred. */
@@ -152,8 +152,6 @@ async function partsOf(
   }
   return parts
 }
-
-const partsPerRead = 2000
 
 /** The first and last part that is wanted and can exist. `wanted` is in ascending order. */
 function rangeOf(wanted: readonly number[] | null, partCount: number): [number, number] {

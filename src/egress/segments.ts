@@ -42,7 +42,7 @@ export const unreadParts: ReadParts = () => {
 }
 
 /** Upper bound on the parts read at once, and so on the segments of a batch. */
-const partsPerRead = 2000
+export const partsPerRead = 2000
 
 export function literal(bytes: Buffer): Literal {
   return { kind: 'literal', bytes }
