@@ -23,7 +23,7 @@ import {
 import type { Reader } from './reader.ts'
 import { type PlainSegment, type SegmentBatches, sliceSegments } from './segments.ts'
 
-/** Longest literal that is passed on as one piece, which is the longest chunk. */
+/** Longest literal that is one piece of a window. */
 const literalBytesMax = limits.readWindowBytes
 /** Upper bound on the pieces of one window; 1 KiB files with their headers fill a window with about
  *  half as many. */
