@@ -2,7 +2,7 @@
  *  machine. */
 import { arch, platform } from 'node:os'
 import { dirname } from 'node:path'
-import type { Json } from './expression.ts'
+import { isObject, type Json } from './expression.ts'
 
 /** The run as its caller describes it. Nothing in it is looked up. */
 export interface WorkflowRun {
@@ -101,9 +101,7 @@ function pullRequestBranches({ event, payload }: WorkflowRun): { base: string; h
 }
 
 function member(value: Json | undefined, key: string): Json | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? value[key]
-    : undefined
+  return isObject(value) ? value[key] : undefined
 }
 
 /** Returns what a job adds to the `github` context. */

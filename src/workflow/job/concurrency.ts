@@ -1,7 +1,7 @@
 /** `concurrency` of jobs: the jobs of one group run one at a time. Only jobs of this run are
  *  considered, and none is cancelled in favour of another. */
 import pLimit, { type LimitFunction } from 'p-limit'
-import { textOf, type Scope } from '../expression/expression.ts'
+import { isObject, textOf, type Scope } from '../expression/expression.ts'
 import { evaluateTemplate, type Template } from '../file/template.ts'
 
 /** The concurrency groups of a run. A job holds its group while it runs, which includes the
@@ -49,8 +49,7 @@ export async function readGroup(
 ): Promise<string | undefined> {
   if (template === undefined) return undefined
   const value = await evaluateTemplate(template, scope)
-  const group =
-    value !== null && typeof value === 'object' && 'group' in value ? value.group : value
+  const group = isObject(value) ? value['group'] : value
   // Group names are case-insensitive.
   const name = (textOf(group ?? '') ?? '').toLowerCase()
   return name === '' ? undefined : name
