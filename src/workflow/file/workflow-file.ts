@@ -115,6 +115,8 @@ export function parseWorkflow(file: string, text: string): ParsedWorkflow {
   if (jobs === undefined) return { problems: problemsOf(read) }
   const converted = convertJobs(read.context, withoutEvaluatedEnv(jobs))
   if (read.context.errors.count > 0) return { problems: problemsOf(read) }
+  const rawJob = (id: string): MappingToken =>
+    jobs.assertMapping('jobs').find(id)!.assertMapping('job')
   const name = read.root.find('name')
   const on = read.root.find('on')
   return {
@@ -128,7 +130,7 @@ export function parseWorkflow(file: string, text: string): ParsedWorkflow {
       env: template(file, read.root.find('env')),
       defaults: readDefaults(file, read.root.find('defaults')),
       concurrency: template(file, read.root.find('concurrency')),
-      jobs: converted.map((job) => readJob(file, mappingIn(jobs, job.id.value), job)),
+      jobs: converted.map((job) => readJob(file, rawJob(job.id.value), job)),
       root: read.root,
       ignored: ignoredIn(file, read.root, ['run-name', 'permissions', 'concurrency']),
     },
@@ -163,12 +165,6 @@ function ignoredIn(file: string, mapping: MappingToken, keys: string[]): Ignored
   return [...mapping]
     .filter(({ key }) => keys.includes(key.toString()))
     .map(({ key }) => ({ key: key.toString(), position: positionOf(file, key) }))
-}
-
-function mappingIn(parent: TemplateToken, key: string): MappingToken {
-  return (
-    parent.assertMapping('jobs').find(key)?.assertMapping('job') ?? parent.assertMapping('jobs')
-  )
 }
 
 function readJob(file: string, raw: MappingToken, job: WorkflowJob): Job {
