@@ -6,8 +6,8 @@ import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templ
 import { isMapping, isSequence } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
 import { positionOf, problemsOf, readYaml, type ReadFile, textOfToken, textIn } from './schema.ts'
-import type { Condition, Template } from './template.ts'
-import { readStep, template, type Step } from './workflow-file.ts'
+import { template, type Condition, type Template } from './template.ts'
+import { readStep, type Step } from './workflow-file.ts'
 
 interface ActionInput {
   name: string

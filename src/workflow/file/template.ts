@@ -33,6 +33,10 @@ export interface Template {
   file: string
 }
 
+export function template(file: string, token: TemplateToken | undefined): Template | undefined {
+  return token === undefined ? undefined : { token, file }
+}
+
 /** A condition. The parser has already added `success() && (…)` where no status function is
  *  called. */
 export interface Condition {

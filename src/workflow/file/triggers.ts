@@ -4,7 +4,7 @@ import type { KeyValuePair, TemplateToken } from '@actions/workflow-parser/templ
 import { isMapping, isSequence } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position } from './problem.ts'
 import { positionOf, propertyOf, textOfToken, textIn } from './schema.ts'
-import type { Template } from './template.ts'
+import { template, type Template } from './template.ts'
 
 /** An input of `workflow_dispatch` or `workflow_call`. */
 export interface WorkflowInput {
@@ -47,14 +47,13 @@ export function inputsOf(
 
 function inputOf(file: string, event: string, { key, value }: KeyValuePair): WorkflowInput {
   const type = textIn(value, 'type') ?? 'string'
-  const fallback = propertyOf(value, 'default')
   const options = propertyOf(value, 'options')
   return {
     name: key.toString(),
     position: positionOf(file, key),
     required: textIn(value, 'required') === 'true',
     type,
-    default: fallback === undefined ? undefined : { token: fallback, file },
+    default: template(file, propertyOf(value, 'default')),
     absent: absentText(type, event),
     options: options !== undefined && isSequence(options) ? [...options].map(textOfToken) : [],
   }
@@ -78,8 +77,8 @@ export function outputsOf(
 ): ReadonlyMap<string, Template> {
   return new Map(
     declaredBy(on, 'workflow_call', 'outputs').flatMap(({ key, value }) => {
-      const token = propertyOf(value, 'value')
-      return token === undefined ? [] : [[key.toString(), { token, file }]]
+      const output = template(file, propertyOf(value, 'value'))
+      return output === undefined ? [] : [[key.toString(), output]]
     }),
   )
 }

@@ -15,7 +15,7 @@ import {
 } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
 import { positionOf, problemsOf, propertyOf, readYaml } from './schema.ts'
-import type { Condition, Template } from './template.ts'
+import { template, type Condition, type Template } from './template.ts'
 import {
   eventsOf,
   inputsOf,
@@ -155,10 +155,6 @@ function mappingsIn(token: TemplateToken | undefined): MappingToken[] {
   if (token === undefined) return []
   if (isMapping(token)) return [...token].map(({ value }) => value).filter(isMapping)
   return isSequence(token) ? [...token].filter(isMapping) : []
-}
-
-export function template(file: string, token: TemplateToken | undefined): Template | undefined {
-  return token === undefined ? undefined : { token, file }
 }
 
 function ignoredIn(file: string, mapping: MappingToken, keys: string[]): IgnoredKey[] {
