@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { untilAborted } from '../../client/files/until-aborted.ts'
 import { errorCodeOf } from '../../core/errors.ts'
 import { bounds } from '../bounds.ts'
 import type { TakePiece } from './mask.ts'
@@ -124,16 +125,13 @@ async function within(promise: Promise<void>, limitMs: number): Promise<boolean>
 /** Reads until two turns of the event loop bring nothing. By then everything has been read that was
  *  buffered when the process exited. */
 async function drain(reading: Reading, kill: AbortSignal): Promise<void> {
-  const killed = new Promise<void>((resolve) => {
-    if (kill.aborted) resolve()
-    else kill.addEventListener('abort', () => resolve(), { once: true })
-  })
   const bytesMax = reading.bytes + bounds.drainBytesMax
   for (let before = -1; before !== reading.bytes && reading.bytes < bytesMax;) {
     before = reading.bytes
     if (kill.aborted) return
     if (reading.room !== undefined) {
-      await Promise.race([reading.room, killed])
+      // Rejects when the job is killed, which ends the loop.
+      await untilAborted(reading.room, kill).catch(() => undefined)
       before = -1
     }
     await nextTurn()
