@@ -44,10 +44,10 @@ export function parseTrx(text: string): TestResults | undefined {
   return { tests: tests.map(trimmed), seconds, isWhole }
 }
 
-const places = new Map([
+const places = new Map<string, 'message' | 'detail'>([
   ['Message', 'message'],
   ['StackTrace', 'detail'],
-] as const) as ReadonlyMap<string, 'message' | 'detail'>
+])
 
 function testOf(attributes: ReadonlyMap<string, string>): TestCase {
   const outcome = attributes.get('outcome') ?? ''
