@@ -1,5 +1,6 @@
 /** Hex dump of a binary file in rows of sixteen bytes, and a guess at its type by its first
  *  bytes. */
+import { asBuffer } from '../../core/bytes/as-buffer.ts'
 
 export interface HexRow {
   offset: string
@@ -44,8 +45,6 @@ const kinds: [number, string, string][] = [
 
 /** Returns the file type by its magic number; undefined if none matches. */
 export function guessKind(bytes: Uint8Array): string | undefined {
-  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512)).toString(
-    'hex',
-  )
+  const hex = asBuffer(bytes).toString('hex', 0, 512)
   return kinds.find(([offset, magic]) => hex.startsWith(magic, offset * 2))?.[2]
 }
