@@ -162,7 +162,7 @@ const table: Rule = (lines, at, targets) => {
   const isTable =
     lines[at]!.includes('|') &&
     /^\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?$/.test((lines[at + 1] ?? '').trim())
-  if (!isTable || !lines[at + 1]!.includes('-')) return undefined
+  if (!isTable) return undefined
   let end = at + 2
   while (end < lines.length && lines[end]!.includes('|')) end++
   const cells = (text: string): string[] => {
