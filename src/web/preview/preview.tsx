@@ -25,8 +25,8 @@ const imageBytesMax = 20 * 1024 * 1024
 export async function preview(request: PreviewRequest): Promise<Html> {
   const { file } = request
   if (file.sizeBytes === 0) return <p class="quiet">This file is empty.</p>
-  const kind = previewKindOf(file.path)
   if (request.asText) return await contentPreview(request, 'text')
+  const kind = previewKindOf(file.path)
   switch (kind) {
     case 'image':
       return imagePreview(request)
@@ -81,7 +81,7 @@ function mediaPreview({ artifact, file }: PreviewRequest, kind: 'audio' | 'video
 
 /** Shows HTML and PDF in a frame. Scripts run only on the content origin; without one, the page
  *  names the setting. */
-function documentPreview(request: PreviewRequest, what: string): Html {
+function documentPreview(request: PreviewRequest, what: 'HTML' | 'PDF'): Html {
   const { artifact, file, access } = request
   const { context } = request.web
   if (what === 'HTML' && isOfPullRequest(artifact) && !request.isConfirmed) {
