@@ -4,7 +4,7 @@
 export interface CsvTable {
   rows: string[][]
   /** False if there are more rows. */
-  complete: boolean
+  isWhole: boolean
 }
 
 export function parseCsv(
@@ -34,11 +34,11 @@ export function parseCsv(
       field = ''
     } else if (character === '\n' || (character === '\r' && text[at + 1] !== '\n')) {
       endRow()
-      if (rows.length === rowsMax) return { rows, complete: at === text.length - 1 }
+      if (rows.length === rowsMax) return { rows, isWhole: at === text.length - 1 }
     } else if (character !== '\r') {
       field += character
     }
   }
   if (field !== '' || row.length > 0) endRow()
-  return { rows, complete: true }
+  return { rows, isWhole: true }
 }

@@ -27,9 +27,9 @@ export async function csvPreview(shown: ShownFile, text: string): Promise<Html> 
   const parsed = parseCsv(text, { separator, rowsMax: csvRowsMax + 1 })
   const bounds = shown.wantedBytes === 0 ? firstBounds : wholeBounds
   const { rows, columns, isNarrowed } = narrowed(parsed.rows, bounds)
-  const complete = parsed.complete && rows.length === parsed.rows.length
+  const isWhole = parsed.isWhole && rows.length === parsed.rows.length
   const [head = [], ...body] = rows
-  const count = complete ? counted(body.length, 'row') : `More than ${counted(body.length, 'row')}`
+  const count = isWhole ? counted(body.length, 'row') : `More than ${counted(body.length, 'row')}`
   const left =
     columns > bounds.columns
       ? `, the first ${formatCount(bounds.columns)} of ${counted(columns, 'column')}`
@@ -38,7 +38,7 @@ export async function csvPreview(shown: ShownFile, text: string): Promise<Html> 
   return await fittingTable(shown, {
     name: 'Table',
     count: count + left,
-    complete,
+    isWhole,
     isNarrowed,
     columns: head.map((label, index) => ({ label, isNumber: isNumber[index] ?? false })),
     rows: body,
@@ -93,7 +93,7 @@ export async function archivePreview(
   return await fittingTable(shown, {
     name: 'Members of the archive',
     count: `${isWhole ? '' : 'At least '}${counted(total, 'member')}`,
-    complete: isWhole && total <= members.length,
+    isWhole: isWhole && total <= members.length,
     isNarrowed: members.some(isCut),
     columns: ['Name', figures('Size'), ...(hasPacked ? [figures('Compressed')] : [])],
     rows: members,
@@ -136,7 +136,7 @@ async function fittingTable<Row>(
   {
     name,
     count,
-    complete,
+    isWhole,
     isNarrowed,
     columns,
     rows,
@@ -146,7 +146,7 @@ async function fittingTable<Row>(
     /** The number of all rows, in words. */
     count: string
     /** False if the file has more rows than `rows`. */
-    complete: boolean
+    isWhole: boolean
     /** Whether cells of `rows` were omitted or cut. */
     isNarrowed: boolean
     columns: (string | Column)[]
@@ -155,7 +155,7 @@ async function fittingTable<Row>(
   },
 ): Promise<Html> {
   const { pieces } = await renderFitting(rows, render, previewBytesMax(shown))
-  const isAll = complete && pieces.length === rows.length
+  const isAll = isWhole && pieces.length === rows.length
   return (
     <>
       <Table
