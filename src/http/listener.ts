@@ -1,11 +1,14 @@
 /** The listening socket: how long connections may stay, and how they end when the server stops. */
-import { getRequestListener } from '@hono/node-server'
+import { getRequestListener, RequestError } from '@hono/node-server'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { invalidRequest } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { connectionsMax, createConnections } from './connections.ts'
 import { inTurn } from './in-turn.ts'
+import { problemResponse } from './problem.ts'
 
 export interface Listener {
   port: number
@@ -19,10 +22,19 @@ export async function listen(
   fetch: Parameters<typeof getRequestListener>[0],
   { host, port }: { host: string; port: number },
 ): Promise<Listener> {
-  const answer = getRequestListener(fetch, {
-    // We drain bodies ourselves, before the response.
-    autoCleanupIncoming: false,
-  })
+  const answer = getRequestListener(
+    // The adapter lets some hosts pass that no URL can have, such as `1.2.3.256`.
+    async (request, env) =>
+      URL.canParse(request.url) ? await fetch(request, env) : withoutAddress(),
+    {
+      // We drain bodies ourselves, before the response.
+      autoCleanupIncoming: false,
+      errorHandler: (error) => {
+        if (error instanceof RequestError) return withoutAddress()
+        throw error
+      },
+    },
+  )
   const connections = createConnections()
   const server = createServer(
     inTurn(connections.whileBusy((request, response) => void answer(request, response))),
@@ -62,4 +74,10 @@ export async function listen(
       for (const timer of timers) clearTimeout(timer)
     },
   }
+}
+
+/** The response to a request without a URL; the app renders all other failures. */
+function withoutAddress(): Response {
+  const message = 'the request target and the Host header must make up a valid URL'
+  return problemResponse(invalidRequest('host', message), randomBytes(8).toString('hex'))
 }

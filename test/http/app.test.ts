@@ -360,3 +360,18 @@ test('signing out removes the cookie', async () => {
   const response = await visit('/sign-out', { method: 'POST', headers })
   expect(response.headers.get('set-cookie')).toMatch(/trove_session=;.*Max-Age=0/)
 })
+
+test('a request whose target and Host make up no URL is rejected with a reason', async () => {
+  const { port } = new URL(rig.url)
+  const ask = async (host: string, path: string): Promise<[number | undefined, string]> => {
+    const request = http.get({ host: '127.0.0.1', port, path, headers: { host } })
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    const [body] = (await once(response, 'data')) as [Buffer]
+    return [response.statusCode, (JSON.parse(body.toString()) as { detail: string }).detail]
+  }
+  const reason = 'the request target and the Host header must make up a valid URL'
+  for (const host of ['xn--a', '1.2.3.256', 'a/b', 'a:99999', '[::1'])
+    for (const path of ['/api/v1/search?path=a', '/octo/app', '/dav/'])
+      expect([host, path, ...(await ask(host, path))]).toEqual([host, path, 400, reason])
+  expect(await ask('localhost', '/a\\b')).toEqual([400, reason])
+})
