@@ -208,3 +208,14 @@ test('JSON is parsed, an absent body is an empty object, malformed JSON is rejec
   expect(await send('/json', '{"a":')).toBe('400 invalid_request')
   expect(await send('/json', Buffer.alloc(2 * 1024 * 1024, 0x20))).toBe('400 too_large')
 })
+
+test('a JSON body may be nested only so deep', async () => {
+  const nested = (levels: number): string =>
+    `{"a":${'['.repeat(levels - 1)}"]\\"]}"${']'.repeat(levels - 1)}}`
+  expect(await send('/json', nested(100))).toBe(`200 ${nested(100)}`)
+  expect(await send('/json', nested(101))).toBe('400 too_large')
+  expect(failures[0]?.message).toBe('a JSON body must be nested at most 100 levels deep')
+  expect(await send('/json', '['.repeat(500_000) + ']'.repeat(500_000))).toBe('400 too_large')
+  const flat = JSON.stringify(['['.repeat(200), '"\\'.repeat(200)].map((each) => [each, {}]))
+  expect(await send('/json', flat)).toBe(`200 ${flat}`)
+})
