@@ -80,10 +80,22 @@ export class StoreError extends Error {
     details: ErrorDetails[ErrorCode],
     options?: ErrorOptions,
   ) {
-    super(message, options)
+    super(shortened(message), options)
     this.code = code
-    this.details = details
+    this.details = Object.fromEntries(
+      Object.entries(details).map(([name, value]: [string, unknown]) => [name, shortened(value)]),
+    ) as ErrorDetails[ErrorCode]
   }
+}
+
+/** Longer texts of an error are cut. They quote what a stranger sent, and every thread and format
+ *  on the way to the response makes a copy. No path that an artifact can have is as long. */
+const textCharactersMax = 10_000
+
+function shortened<Value>(value: Value): Value | string {
+  return typeof value === 'string' && value.length > textCharactersMax
+    ? `${value.slice(0, textCharactersMax)}…`
+    : value
 }
 
 export function storeError<C extends ErrorCode>(

@@ -241,6 +241,17 @@ describe('PUT', () => {
     expect(await problemOf(response)).toMatchObject({ status: 422, code: 'invalid_name' })
   })
 
+  // Such a response was thirteen times as long as the name, and was made in memory: twelve tars
+  // with names of 4 MB ended a server.
+  test('an error does not quote a long name in full', async () => {
+    const body = await tarOf([{ name: '\u0001'.repeat(500_000) }])
+    const headers = { 'content-type': 'application/x-tar' }
+    const response = await server.send(fresh(), { method: 'PUT', headers, body })
+    const text = await response.text()
+    expect(JSON.parse(text)).toMatchObject({ status: 422, code: 'unsafe_path' })
+    expect(text.length).toBeLessThan(100_000)
+  })
+
   test('retention is the default, the requested value, or the nearest bound', async () => {
     const keptDays = async (query: string) => {
       const id = await server.put(fresh() + query)
