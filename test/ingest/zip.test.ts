@@ -470,3 +470,13 @@ test('a bomb that lies about its size costs no more than it admits', async () =>
   expect(kept.kind).toBe('opaque')
   expect(kept.reason).toMatch(/holds more than the 1000/)
 })
+
+test('the reason why a zip is kept whole does not quote a long name in full', async () => {
+  const store = await openStore()
+  const { reason } = await roundTrip(
+    store,
+    buildZip({ members: [{ name: '\u0001'.repeat(65_000) }] }),
+  )
+  expect(reason).toMatch(/^path "\\u0001/)
+  expect(reason).toHaveLength(500)
+})

@@ -70,6 +70,9 @@ async function unpack(session: IngestSession, reader: StagedReader): Promise<Pub
   })
 }
 
+/** Each artifact of a list has its reason, which names a path. */
+const reasonCharactersMax = 500
+
 async function storeWhole(
   session: IngestSession,
   reader: StagedReader,
@@ -85,7 +88,7 @@ async function storeWhole(
     kind: 'opaque',
     mimeType: 'application/zip',
     fileName,
-    opaqueReason: reason,
+    opaqueReason: reason.slice(0, reasonCharactersMax),
     zipDigest: stored.digest,
     zipBytes: reader.sizeBytes,
     newBytes,
