@@ -187,6 +187,15 @@ describe('PROPFIND', () => {
     expect(length).toBeLessThan(5 * names.length)
   })
 
+  test('reads a body of many levels quickly', () => {
+    const body = Buffer.from(`<propfind xmlns="DAV:">${'<a>'.repeat(2000)}`)
+    const asked = (['has', 'get'] as const).map((name) => vi.spyOn(Map.prototype, name))
+    expect(() => parsePropfind(body)).toThrow('not well-formed')
+    const counts = asked.map(({ mock }) => mock.calls.length)
+    for (const each of asked) each.mockRestore()
+    expect(Math.max(...counts)).toBeLessThan(5000)
+  })
+
   test('reads UTF-16, and prefixes as they are declared', async () => {
     const text = '<propfind xmlns="DAV:"><prop><p:a xmlns:p="urn:p"/></prop></propfind>'
     const body = Buffer.from(`\ufeff${text}`, 'utf16le')

@@ -24,8 +24,15 @@ export const propfindLimit = {
 interface Element extends PropertyName {
   /** As written. */
   tag: string
-  /** Namespaces by the prefixes that this element declares. */
+  /** Of its content. */
+  scope: Scope | undefined
+}
+
+/** Namespaces by the prefixes that one element declares. Elements that declare none have no scope
+ *  of their own: thousands of them can be nested. */
+interface Scope {
   declared: ReadonlyMap<string, string>
+  outer: Scope | undefined
 }
 
 /** Errors: invalid_request, too_large. */
@@ -43,7 +50,7 @@ export function parsePropfind(body: Uint8Array): Wanted {
     if (event.kind === 'close') {
       if (open.pop()?.tag !== event.name) throw malformed('its elements are not nested')
     } else if (event.kind === 'open') {
-      const element = resolve(event, open)
+      const element = resolve(event, open.at(-1)?.scope)
       const depth = open.push(element)
       if (depth === 1) roots += 1
       if (depth === 1 && !isDav(element, 'propfind')) throw malformed('its root is no propfind')
@@ -74,7 +81,7 @@ const localName = /^[\p{L}_][\p{L}\p{M}\p{N}_.-]*$/u
 /** Namespaces in XML 1.0 §2 to §6. No property has the prefix `xml`. */
 function resolve(
   { name: tag, attributes }: { name: string; attributes: ReadonlyMap<string, string> },
-  open: readonly Element[],
+  outer: Scope | undefined,
 ): Element {
   const declared = new Map<string, string>()
   for (const [attribute, value] of attributes) {
@@ -84,11 +91,19 @@ function resolve(
     declared.set(prefix ?? '', value)
   }
   const [name = '', prefix = '', ...rest] = tag.split(':').toReversed()
-  const outer = open.findLast((element) => element.declared.has(prefix))?.declared
-  const namespace = declared.get(prefix) ?? outer?.get(prefix) ?? (prefix === '' ? '' : undefined)
+  const scope = declared.size > 0 ? { declared, outer } : outer
+  const namespace = namespaceIn(scope, prefix) ?? (prefix === '' ? '' : undefined)
   if (rest.length > 0 || namespace === undefined || !localName.test(name))
     throw malformed(`${JSON.stringify(tag)} is no name of an element`)
-  return { tag, namespace, name, declared }
+  return { tag, namespace, name, scope }
+}
+
+function namespaceIn(scope: Scope | undefined, prefix: string): string | undefined {
+  for (let each = scope; each !== undefined; each = each.outer) {
+    const namespace = each.declared.get(prefix)
+    if (namespace !== undefined) return namespace
+  }
+  return undefined
 }
 
 /** XML 1.0 §4.3.3: UTF-8, or UTF-16 with a byte order mark. */
