@@ -181,7 +181,8 @@ export interface LifecycleMetadata {
   listDeadPacks(now: number, page: { after: number; limit: number }): Promise<DeadPack[]>
   removePackRow(name: string): Promise<void>
   /** Packs with live copies that waste space: more than half dead, more than a twentieth dead,
-   *  or so small that they should be merged. By id, after `after`. */
+   *  or so small that they should be merged. Not those of uploads in progress, which cannot be
+   *  removed yet. By id, after `after`. */
   listWastefulPacks(
     waste: 'halfDead' | 'partlyDead' | 'tiny',
     page: { after: number; limit: number },

@@ -12,6 +12,7 @@ import { sweepBlobs } from '../../src/lifecycle/collect/sweep.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { pseudoRandom } from '../client/tree.ts'
 import { buildZip } from '../corpus/build-zip.ts'
+import { openSession, record } from '../ingest/negotiated/open-session.ts'
 import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
 import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
 import { recoverAt } from './store-at.ts'
@@ -362,6 +363,29 @@ test('tiny packs are merged, and reads begun before still succeed', async () => 
   expect((await store.metadata.figures()).packs).toBe(1)
   expect(await Promise.all(artifacts.map(async (each) => await zipOf(store, each)))).toEqual(before)
   expect(await collectNow(store.ports)).toMatchObject({ rewrittenPacks: 0, freedBytes: 0 })
+})
+
+test('packs of an upload in progress are left as they are, because they stay until it ends', async () => {
+  const store = await openStore()
+  const { ports, metadata } = store
+  const session = await openSession(store, 'acme/app')
+  const files: Record<string, Buffer> = {}
+  for (let index = 0; index < 20; index++) {
+    files[`file-${index}`] = pseudoRandom(5000, `file ${index}`)
+    await session.step({ step: 'blobs' }, record(files[`file-${index}`]!))
+  }
+  const { storedBytes } = await metadata.figures()
+  const planned = await planNow(ports)
+  const untouched = { rewrittenPacks: 0, removedPacks: 0, freedBytes: 0, waitingBytes: 0 }
+  expect(planned).toMatchObject(untouched)
+  expect(await collectNow(ports)).toMatchObject(untouched)
+  expect(await metadata.figures()).toMatchObject({ packs: 20, storedBytes })
+
+  expect(await session.offer(files)).toEqual([])
+  const { artifact } = await session.commit(files)
+  expect(artifact.newBytes).toBe(storedBytes)
+  expect(await collectNow(ports)).toMatchObject({ rewrittenPacks: 20, removedPacks: 20 })
+  expect((await metadata.figures()).packs).toBe(1)
 })
 
 async function zipOf(store: TestStore, artifact: Artifact): Promise<string> {

@@ -14,6 +14,10 @@ import { newestReadLease, type UnwrittenLeases } from '../artifacts/read-leases.
 export const occupancyColumns = `p.id, p.name, p.size_bytes AS sizeBytes, p.copy_count AS copyCount,
   p.copy_bytes AS copyBytes, p.live_count AS liveCount, p.live_bytes AS liveBytes`
 
+/** SQL that is true while the upload that wrote pack `p` is in progress: until it ends, the pack
+ *  stays, whatever is alive in it. */
+const isUploading = 'EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)'
+
 /** Each move of a copy changes two index rows. */
 const movesPerStep = 25
 
@@ -25,7 +29,7 @@ export function createPackListing({
   const listBy = (index: string, condition: string) =>
     prepare<[number, number], PackOccupancy>(
       `SELECT ${occupancyColumns} FROM packs p INDEXED BY ${index}
-       WHERE ${condition} AND p.id > ? ORDER BY p.id LIMIT ?`,
+       WHERE ${condition} AND NOT ${isUploading} AND p.id > ? ORDER BY p.id LIMIT ?`,
     )
   const lists = {
     halfDead: listBy('packs_half_dead', isDeadBeyond(2)),
@@ -130,7 +134,7 @@ export function createPackRemoval(
   // The counter finds candidates; the stream rows decide. Packs claimed before a crash are listed
   // again.
   const isDead = `NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
-    AND NOT EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)`
+    AND NOT ${isUploading}`
   const claim = prepare<[number, number]>(
     `UPDATE packs SET state = ${packState.dead}, died_at = ?, last_reader = ${newestReadLease}
      WHERE id IN
