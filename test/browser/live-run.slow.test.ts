@@ -38,10 +38,31 @@ describe.skipIf(!hasChromium)('the page of a run in progress', () => {
     const make = page.locator('summary', { hasText: 'make' })
     await make.click()
     const log = page.locator('pre.log')
-    await page.evaluate(`document.querySelector('pre.log').scrollTop = 100`)
-    await report([line('the newest line')])
-    await page.getByText('the newest line').waitFor()
-    expect(await page.evaluate(`document.querySelector('pre.log').scrollTop`)).toBe(100)
+    const isInView = async (text: string): Promise<boolean> =>
+      (await page.evaluate(`(() => {
+        const log = document.querySelector('pre.log')
+        const range = document.createRange()
+        const lines = log.firstChild.firstChild
+        const at = lines.data.indexOf(${JSON.stringify(text)})
+        range.setStart(lines, at)
+        range.setEnd(lines, at + ${text.length})
+        const [line, box] = [range, log].map((each) => each.getBoundingClientRect())
+        return line.top >= box.top && line.bottom <= box.bottom
+      })()`)) as boolean
+    expect(await isInView('line 0\n')).toBe(false)
+    expect(await isInView('line 59\n')).toBe(true)
+    await report([line('a new line')])
+    await page.getByText('a new line').waitFor()
+    expect(await isInView('a new line')).toBe(true)
+    await page.evaluate(`{
+      const log = document.querySelector('pre.log')
+      log.scrollTop = 100 - log.scrollHeight + log.clientHeight
+    }`)
+    const topLine = 'line 6\n'
+    expect(await isInView(topLine)).toBe(true)
+    await report(Array.from({ length: 40 }, (_, index) => line(`later line ${index}`)))
+    await page.getByText('later line 39').waitFor()
+    expect(await isInView(topLine)).toBe(true)
     expect(await page.evaluate('document.activeElement.textContent')).toContain('make')
     await report([
       { type: 'step-finished', job, step, conclusion: 'failure', durationMs: 1 },

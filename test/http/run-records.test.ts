@@ -114,7 +114,7 @@ describe('the record of a run', () => {
     expect(html).toContain('&lt;b&gt;build&lt;/b&gt; (1)')
     expect(html).toContain('Run &lt;i&gt;make&lt;/i&gt;')
     expect(html).toMatch(
-      /<summary>Compile<\/summary><pre class="log" tabindex="0">red &lt;hr&gt;\n<span class="error">Error: no rule\n/,
+      /<summary>Compile<\/summary><pre class="log tail" tabindex="0"><span>red &lt;hr&gt;\n<span class="error">Error: no rule\n/,
     )
     expect(html).toContain(
       '<span class="badge failure">failure</span> <span class="quiet duration">2m 05s',

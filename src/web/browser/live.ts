@@ -61,18 +61,23 @@ function showResult(page: Document): void {
  *  stays so if the new part contains it. */
 function replace(shown: HTMLElement, fresh: HTMLElement): void {
   const next = document.importNode(fresh, true)
-  const scrolled: [HTMLElement, number][] = []
+  /** Logs, and how far each is scrolled from its first line. */
+  const scrolled: [log: HTMLElement, fromTop: number][] = []
   for (const fold of shown.querySelectorAll<HTMLDetailsElement>('[data-fold]')) {
     const same = next.querySelector<HTMLDetailsElement>(selectorOf(fold, 'data-fold'))
     if (same === null) continue
     same.open = fold.open
     const log = same.querySelector('pre')
-    if (log !== null) scrolled.push([log, fold.querySelector('pre')?.scrollTop ?? 0])
+    const before = fold.querySelector('pre')
+    // At its end a log follows what is added (`tail` in the style sheet).
+    if (log !== null && before !== null && before.scrollTop < 0)
+      scrolled.push([log, before.scrollTop + before.scrollHeight - before.clientHeight])
   }
   if (next.isEqualNode(shown)) return
   const focused = shown.contains(document.activeElement) ? document.activeElement : null
   shown.replaceWith(next)
-  for (const [log, top] of scrolled) log.scrollTop = top
+  for (const [log, fromTop] of scrolled)
+    log.scrollTop = fromTop - log.scrollHeight + log.clientHeight
   if (focused === null) return
   const selector =
     focused.localName === 'summary'

@@ -238,8 +238,8 @@ function Groups({ groups, fold }: { groups: LogGroup[]; fold: string | undefined
 
 function Lines({ lines }: { lines: LogGroup['lines'] }): Html {
   return (
-    <pre class="log" tabindex={0}>
-      {lines.map(lineOf)}
+    <pre class="log tail" tabindex={0}>
+      <span>{lines.map(lineOf)}</span>
     </pre>
   )
 }
