@@ -66,6 +66,22 @@ test('runs are filtered by whether they have artifacts, and by whether they are 
   expect(await open('/octo/app?trust=other&workflow=none')).toContain('No runs match.')
 })
 
+test('runs are filtered by their outcome, where a runner reported any', async () => {
+  const at = server.clock.now
+  const started = { type: 'run-started', at }
+  expect(await open('/octo/app')).not.toContain('name="outcome"')
+  await server.record(1, [started])
+  const ended = { type: 'run-finished', at, conclusion: 'failure', durationMs: 1 }
+  await server.record(2, [started, ended])
+  expect(await open('/octo/app')).toContain('<select name="outcome">')
+  expect(await listed('outcome=failure')).toEqual([2])
+  expect(await listed('outcome=running')).toEqual([1])
+  expect(await listed('outcome=success')).toEqual([])
+  const none = await open('/octo/app?outcome=success')
+  expect(none).toContain('No runs match.')
+  expect(none).toContain('<option value="success" selected="">')
+})
+
 test('the page of a project starts with the newest artifacts of its main branch, and with what is kept', async () => {
   const token = await server.token({ project: 'octo/top', run: undefined, job: undefined })
   const place = '/api/v1/projects/octo/top/runs'

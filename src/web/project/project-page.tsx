@@ -1,7 +1,15 @@
 /** `/{o}/{r}`: the runs of a project, newest first, with filters. */
 import { counted, formatCount } from '../../core/units.ts'
 import { attemptPagePath, projectPagePath } from '../../api/paths.ts'
-import type { ArtifactSums, Project, Run, RunFact, Progress } from '../../metadata/metadata.ts'
+import { conclusions } from '../../core/run/run-record.ts'
+import type {
+  ArtifactSums,
+  Progress,
+  Project,
+  Run,
+  RunFact,
+  RunState,
+} from '../../metadata/metadata.ts'
 import { anyOf, Choice, NumberField } from '../parts/form.tsx'
 import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
@@ -24,11 +32,20 @@ export interface ListedRun {
 export type RunChoices = Record<RunFact, { chosen: string; values: string[] }> & {
   /** Number of a pull request; empty for any. */
   pullRequest: string
+  /** A word of `outcomes`, or empty for any. */
+  outcome: string
   /** '1': only runs with live artifacts. */
   artifacts: string
   /** 'pull-request', 'other', or empty for any. */
   trust: string
 }
+
+/** What runners report of runs, in the words of the list. */
+export const outcomes: ReadonlyMap<string, RunState> = new Map([
+  ...[...conclusions, 'stale' as const].map((each) => [each, each] as const),
+  ['running', 'in_progress'],
+  ['waiting', 'queued'],
+])
 
 export interface ProjectView {
   project: Project
@@ -62,7 +79,11 @@ export function ProjectPage(view: ProjectView): Html {
         />
       )}
       {view.isEmpty && <EmptyProject {...view} />}
-      <RunFilter project={project.name} choices={choices} />
+      <RunFilter
+        project={project.name}
+        choices={choices}
+        hasOutcomes={runs.some(({ progress }) => progress !== undefined)}
+      />
       {runs.length === 0 ? (
         <NoRuns project={project.name} isFiltered={isFiltered} />
       ) : (
@@ -95,6 +116,7 @@ function EmptyProject({ project: { name }, mayWrite, historyDays }: ProjectView)
 /** The chosen filters as query parameters. */
 export function chosenOf({
   pullRequest,
+  outcome,
   artifacts,
   trust,
   ...facts
@@ -102,6 +124,7 @@ export function chosenOf({
   const all = [
     ...Object.entries(facts).map(([fact, { chosen }]) => [fact, chosen] as const),
     ['pull-request', pullRequest] as const,
+    ['outcome', outcome] as const,
     ['artifacts', artifacts] as const,
     ['trust', trust] as const,
   ]
@@ -115,11 +138,28 @@ const labels: Record<RunFact, string> = {
   actor: 'Started by',
 }
 
-function RunFilter({ project, choices }: { project: string; choices: RunChoices }) {
+function RunFilter({
+  project,
+  choices,
+  hasOutcomes,
+}: {
+  project: string
+  choices: RunChoices
+  /** Whether a runner recorded any of the listed runs. */
+  hasOutcomes: boolean
+}) {
   const isOffered = (fact: RunFact): boolean =>
     fact !== 'actor' || choices.actor.values.length > 0 || choices.actor.chosen !== ''
   return (
     <form class="filter" method="get" action={projectPagePath(project)}>
+      {(hasOutcomes || choices.outcome !== '') && (
+        <Choice
+          label="Outcome"
+          name="outcome"
+          options={anyOf([...outcomes.keys()])}
+          chosen={choices.outcome}
+        />
+      )}
       {(Object.keys(labels) as RunFact[]).filter(isOffered).map((fact) => (
         <Choice
           label={labels[fact]}

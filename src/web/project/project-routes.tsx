@@ -14,7 +14,13 @@ import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { withQuery } from '../paths.ts'
 import { findHighlights } from './highlights.tsx'
-import { chosenOf, type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx'
+import {
+  chosenOf,
+  type ListedRun,
+  outcomes,
+  ProjectPage,
+  type RunChoices,
+} from './project-page.tsx'
 
 const factChoicesMax = 100
 const projectsPerPage = 50
@@ -120,11 +126,16 @@ export async function projectPage(web: Web, c: AppRequest): Promise<Response> {
 }
 
 /** Errors: invalid_request. */
-function filterOf({ pullRequest, artifacts, trust, ...facts }: RunChoices, now: number): RunFilter {
+function filterOf(
+  { pullRequest, outcome, artifacts, trust, ...facts }: RunChoices,
+  now: number,
+): RunFilter {
   const filter: RunFilter = {}
   for (const [fact, { chosen }] of Object.entries(facts) as [RunFact, { chosen: string }][])
     if (chosen !== '') filter[fact] = chosen
   if (pullRequest !== '') filter.pullRequest = parsePositiveInteger(pullRequest, 'pull-request')
+  const state = outcomes.get(outcome)
+  if (state !== undefined) filter.state = { is: state, now }
   if (artifacts !== '') filter.withArtifactsAt = now
   if (trust !== '') filter.isOfPullRequest = trust === 'pull-request'
   return filter
@@ -153,6 +164,7 @@ async function runChoices(
     event,
     actor,
     pullRequest: c.req.query('pull-request') ?? '',
+    outcome: asked('outcome', [...outcomes.keys()]),
     artifacts: asked('artifacts', ['1']),
     trust: asked('trust', ['pull-request', 'other']),
   }
