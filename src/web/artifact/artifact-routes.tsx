@@ -13,7 +13,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactLink, OnBranch } from '../parts/artifact-name.tsx'
 import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
 import { DetailsTab } from './details-tab.tsx'
-import { CompareChooser } from '../compare/compare-chooser.tsx'
+import { CompareChooser, findComparables } from '../compare/compare-chooser.tsx'
 import { slowDifferences } from '../compare/comparison.tsx'
 import { FilePage } from './file-page.tsx'
 import { memberPage } from './member-routes.tsx'
@@ -152,13 +152,7 @@ export async function changesPage(web: Web, c: AppRequest): Promise<Response> {
   if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
   const base = await previousOf(context.metadata, artifact, now)
   const branch = latestBranch(artifact)
-  const others = await context.metadata.findArtifacts(
-    { projectId: artifact.projectId, name: artifact.name },
-    { limit: 50, offset: 0, sort: 'newest', now },
-  )
-  const chooser = (
-    <CompareChooser artifact={artifact} others={others.filter(({ id }) => id !== artifact.id)} />
-  )
+  const comparables = await findComparables(context, artifact)
   if (base === undefined) {
     const body = (
       <ArtifactFrame head={head} tab="changes">
@@ -166,7 +160,7 @@ export async function changesPage(web: Web, c: AppRequest): Promise<Response> {
           Nothing to compare with: this is the first live artifact named <bdi>{artifact.name}</bdi>
           <OnBranch artifact={artifact} />.
         </p>
-        {chooser}
+        <CompareChooser artifact={artifact} comparables={comparables} />
       </ArtifactFrame>
     )
     return await sendTab(web, c, head, body)
@@ -187,8 +181,8 @@ export async function changesPage(web: Web, c: AppRequest): Promise<Response> {
             </>
           )}
         </p>
+        <CompareChooser artifact={artifact} base={base} comparables={comparables} />
         {part}
-        {chooser}
       </ArtifactFrame>
     ),
     ...slowDifferences(context, c, { base, head: artifact, address, now }),

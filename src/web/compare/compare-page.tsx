@@ -5,6 +5,7 @@ import type { Child } from 'hono/jsx'
 import type { Comparison } from '../../browse/compare.ts'
 import { type Difference, deltaOf, sizeOf } from '../../browse/difference.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
+import { CompareChooser, type Comparables } from './compare-chooser.tsx'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable } from '../parts/charts.tsx'
 import { Delta, Fact, mode, Size, Time, SizeCell } from '../parts/format.tsx'
@@ -45,9 +46,14 @@ const signs: Record<DifferenceKind, string> = {
 export function ComparePage({
   base,
   head,
+  comparables,
   now,
   children,
-}: Pick<CompareView, 'base' | 'head' | 'now'> & { children?: Child }): Html {
+}: Pick<CompareView, 'base' | 'head' | 'now'> & {
+  /** Undefined for visitors who may not see other runs. */
+  comparables: Comparables | undefined
+  children?: Child
+}): Html {
   return (
     <>
       <h1>Compare</h1>
@@ -67,6 +73,9 @@ export function ComparePage({
       <p>
         <a href={comparePath(head.project, head.id, base.id)}>Swap</a>
       </p>
+      {comparables !== undefined && (
+        <CompareChooser artifact={head} base={base} comparables={comparables} />
+      )}
       {children}
     </>
   )

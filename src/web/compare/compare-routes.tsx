@@ -9,10 +9,11 @@ import { requireReader } from '../../http/access/authenticate.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
 import { projectParameter } from '../../http/input.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
+import { findComparables } from './compare-chooser.tsx'
 import { slowDifferences } from './comparison.tsx'
 import { CompareFilePage, type FileComparison } from './compare-file-page.tsx'
 import { ComparePage } from './compare-page.tsx'
-import { crumbsOf, readingForPage } from '../page-access.ts'
+import { crumbsOf, readingForPage, seesProject } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 import { comparePath, withQuery } from '../paths.ts'
@@ -70,14 +71,11 @@ async function comparePage(
   const { context } = web
   const now = context.now()
   const address = comparePath(head.project, base.id, head.id)
+  const comparables = seesProject(c, head) ? await findComparables(context, head) : undefined
   return await sendSlowPage(web, c, {
     title: `Compare ${base.name} of runs ${base.runNumber} and ${head.runNumber}`,
     crumbs: crumbsOf({ project: head.project, artifact: head }),
-    frame: (part) => (
-      <ComparePage base={base} head={head} now={now}>
-        {part}
-      </ComparePage>
-    ),
+    frame: (part) => <ComparePage {...{ base, head, comparables, now }}>{part}</ComparePage>,
     ...slowDifferences(context, c, { base, head, address, now }),
   })
 }
