@@ -57,6 +57,8 @@ test('each match links to its page', async () => {
   expect(html).toContain('10 matches, newest artifacts first.')
   expect(linksOf(html)[0]).toBe(`${place(2)}/blob/logs/%3C10%3E.log`)
   expect(html).toContain('logs/&lt;10&gt;.log')
+  expect(html).toContain('<td><a href="/octo/app/actions/runs/2">2</a></td>')
+  expect(html).toContain('<td><a href="/octo/app?branch=b2">b2</a></td>')
   const others = await search({ path: '{empty,newest}', run: '1' })
   expect(linksOf(others)).toEqual([`${place(1)}/tree/empty`])
   expect(others).toContain('newest <span class="quiet">→ logs</span>')

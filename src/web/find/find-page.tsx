@@ -1,10 +1,12 @@
 /** `/find?digest=`: which artifacts hold a file. A file dropped here is hashed in the browser
  *  and never sent. */
+import { projectPagePath, runPagePath } from '../../api/paths.ts'
 import { counted } from '../../core/units.ts'
 import type { Holder } from '../../browse/holders.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 import { Time, SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
+import { BranchLink } from '../parts/run-facts.tsx'
 import { artifactPath, blobPath } from '../paths.ts'
 import { figures, Table } from '../parts/table.tsx'
 
@@ -99,9 +101,15 @@ function Holders({ holders, isCut, now }: FindView) {
               <a href={artifactPath(artifact)}>{artifact.name}</a>
             </th>
             <td>{path === null ? '–' : <a href={blobPath(artifact, path)}>{path}</a>}</td>
-            <td>{artifact.project}</td>
-            <td>{artifact.runNumber}</td>
-            <td>{artifact.branch ?? '–'}</td>
+            <td>
+              <a href={projectPagePath(artifact.project)}>{artifact.project}</a>
+            </td>
+            <td>
+              <a href={runPagePath(artifact.project, artifact.runNumber)}>{artifact.runNumber}</a>
+            </td>
+            <td>
+              <BranchLink run={artifact} />
+            </td>
             <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
             <SizeCell bytes={artifact.logicalBytes} />
             <TimeCell at={artifact.createdAt} now={now} />

@@ -1,4 +1,5 @@
 /** `/{o}/{r}/search?path=`: finds paths inside the artifacts of a project. */
+import { runPagePath } from '../../api/paths.ts'
 import { counted } from '../../core/units.ts'
 import type { Matches } from '../../browse/search.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
@@ -9,6 +10,7 @@ import type { ListQuery } from '../list/list-view.ts'
 import { blobPath, searchPagePath, treePath } from '../paths.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { ArtifactName } from '../parts/artifact-name.tsx'
+import { BranchLink } from '../parts/run-facts.tsx'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 
 export interface SearchFormView {
@@ -130,8 +132,12 @@ function Row({
       <td>
         <ArtifactName artifact={artifact} now={now} />
       </td>
-      <td>{artifact.runNumber}</td>
-      <td>{artifact.branch ?? '–'}</td>
+      <td>
+        <a href={runPagePath(artifact.project, artifact.runNumber)}>{artifact.runNumber}</a>
+      </td>
+      <td>
+        <BranchLink run={artifact} />
+      </td>
       <TimeCell at={artifact.createdAt} now={now} />
     </tr>
   )

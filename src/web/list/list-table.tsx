@@ -12,6 +12,7 @@ import type { Html } from '../parts/html.ts'
 import { filterFields, type ListView } from './list-view.ts'
 import { listPath } from '../paths.ts'
 import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
+import { BranchLink } from '../parts/run-facts.tsx'
 import { type Column, figures, Table } from '../parts/table.tsx'
 
 /** Offers to keep, stop keeping, extend and delete live artifacts; in the list of deleted
@@ -145,7 +146,9 @@ function Row({
       <td>
         <a href={runPagePath(artifact.project, artifact.runNumber)}>{artifact.runNumber}</a>
       </td>
-      <td>{artifact.branch ?? '–'}</td>
+      <td>
+        <BranchLink run={artifact} />
+      </td>
       <SizeCell bytes={artifact.logicalBytes} />
       <SizeCell bytes={artifact.newBytes} />
       <TimeCell at={artifact.createdAt} now={now} />

@@ -15,7 +15,7 @@ import { RunHead } from './run-head.tsx'
 import { type JobsView, liveWhileRunning, RunJobs } from './run-jobs.tsx'
 import { Annotations, type ShownStepReports, Summaries } from './step-reports.tsx'
 import { ArrivalList } from './arrival-list.tsx'
-import { actionPath, archivePartPath, comparePath, listPath } from '../paths.ts'
+import { actionPath, archivePartPath, artifactPath, comparePath, listPath } from '../paths.ts'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -186,7 +186,11 @@ function ArtifactRow({
 
 function Since({ artifact, before }: { artifact: Artifact; before: Artifact }) {
   if (artifact.treeDigest === before.treeDigest) {
-    return <span class="quiet">same as run {before.runNumber}</span>
+    return (
+      <span class="quiet">
+        same as <a href={artifactPath(before)}>run {before.runNumber}</a>
+      </span>
+    )
   }
   return (
     <a href={comparePath(artifact.project, before.id, artifact.id)}>
