@@ -20,6 +20,31 @@ test('artifacts lead to their run and branch, from their list and from the searc
   expect(await server.page(`/find?digest=${digest}`)).toContain('<a href="/octo/app">octo/app</a>')
 })
 
+test('the headings of the list lead to it in their order, and the one of its order is marked', async () => {
+  const headings = async (query: string): Promise<Record<string, string>> => {
+    const html = await server.page(`/octo/app/artifacts?${query}`)
+    const found = html.matchAll(
+      /<th scope="col"[^>]*?(?: aria-sort="(\w+)")?><a href="([^"]*)">(.*?)</g,
+    )
+    return Object.fromEntries(
+      [...found].map(([, sorted = '', href, label]) => [label, `${href} ${sorted}`.trim()]),
+    )
+  }
+  const list = '/octo/app/artifacts?name=site'
+  expect(await headings('name=site')).toEqual({
+    Name: `${list}&amp;sort=name`,
+    Size: `${list}&amp;sort=largest`,
+    'New bytes': `${list}&amp;sort=costliest`,
+    Uploaded: `${list}&amp;sort=oldest descending`,
+    Expires: `${list}&amp;sort=expiring`,
+  })
+  expect(await headings('name=site&sort=oldest')).toMatchObject({ Uploaded: `${list} ascending` })
+  expect(await headings('name=site&sort=largest')).toMatchObject({
+    Size: `${list}&amp;sort=largest descending`,
+    Uploaded: list,
+  })
+})
+
 test('an artifact that has the files of the previous run leads there', async () => {
   expect(await server.page('/octo/app/actions/runs/2')).toMatch(
     /same as <a href="\/octo\/app\/actions\/runs\/1\/artifacts\/\d+">run 1<\/a>/,

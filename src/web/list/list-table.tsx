@@ -9,7 +9,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { HiddenFields } from '../parts/form.tsx'
 import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { filterFields, type ListView } from './list-view.ts'
+import { filterFields, type ListView, queryOf } from './list-view.ts'
 import { listPath } from '../paths.ts'
 import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { BranchLink } from '../parts/run-facts.tsx'
@@ -27,7 +27,7 @@ export function ListTable(view: ListView): Html {
     <Table
       name="Artifacts"
       style="rows runs"
-      columns={columnsOf(query.sort)}
+      columns={columnsOf(view)}
       lead={hasBoxes && <SelectAll />}
     >
       {artifacts.map((each) => (
@@ -100,17 +100,26 @@ function SelectAll() {
   )
 }
 
-function columnsOf(sort: ArtifactSort): (string | Column)[] {
-  const order = (column: ArtifactSort, direction: Column['sorted']) =>
-    sort === column ? direction : undefined
+/** Headings lead to the list in their order. */
+function columnsOf({ project, query }: ListView): (string | Column)[] {
+  const by = (sort: ArtifactSort, sorted: Column['sorted']) => ({
+    sorted: query.sort === sort ? sorted : undefined,
+    href: listPath(project.name, queryOf({ ...query, sort })),
+  })
+  const newest = by('newest', 'descending')
+  const oldest = by('oldest', 'ascending')
   return [
-    { label: 'Name', sorted: order('name', 'ascending') },
+    { label: 'Name', ...by('name', 'ascending') },
     'Run',
     'Branch',
-    figures('Size', order('largest', 'descending')),
-    figures('New bytes', order('costliest', 'descending')),
-    { label: 'Uploaded', sorted: order('newest', 'descending') ?? order('oldest', 'ascending') },
-    { label: 'Expires', sorted: order('expiring', 'ascending') },
+    figures('Size', by('largest', 'descending')),
+    figures('New bytes', by('costliest', 'descending')),
+    {
+      label: 'Uploaded',
+      sorted: newest.sorted ?? oldest.sorted,
+      href: query.sort === 'newest' ? oldest.href : newest.href,
+    },
+    { label: 'Expires', ...by('expiring', 'ascending') },
     'Why',
   ]
 }

@@ -8,11 +8,13 @@ export interface Column {
   /** Right-aligned. */
   isNumber?: boolean
   sorted?: 'ascending' | 'descending' | undefined
+  /** Address of the same list sorted by this column. */
+  href?: string
 }
 
 /** A column of figures. */
-export function figures(label: string, sorted?: Column['sorted']): Column {
-  return { label, isNumber: true, sorted }
+export function figures(label: string, sorting?: Pick<Column, 'sorted' | 'href'>): Column {
+  return { label, isNumber: true, ...sorting }
 }
 
 /** `name` labels the region, and is the hidden caption unless `caption` gives a visible one.
@@ -55,10 +57,10 @@ export function Table({
   )
 }
 
-function Heading({ label, isNumber, sorted }: Column) {
+function Heading({ label, isNumber, sorted, href }: Column) {
   return (
     <th scope="col" class={isNumber === true ? 'number' : undefined} aria-sort={sorted}>
-      {label}
+      {href === undefined ? label : <a href={href}>{label}</a>}
     </th>
   )
 }
