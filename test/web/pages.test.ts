@@ -64,7 +64,7 @@ describe('pages', () => {
     // A few bytes do not get shorter by compression.
     expect(all.html).toMatch(/Stored, including \d[^<]* overhead/)
     expect(all.html).not.toContain('Saved by compression')
-    expect(all.html).toContain('<a href="/">Size of each project</a>')
+    expect(all.html).toContain('<a href="/?sort=unique">Size of each project</a>')
   })
 
   test('have a policy that allows only our own scripts, and are not cached', async () => {

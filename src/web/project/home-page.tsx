@@ -3,12 +3,12 @@ import { formatCount } from '../../core/units.ts'
 import { projectPagePath } from '../../api/paths.ts'
 import type { Project, Run } from '../../metadata/metadata.ts'
 import { Sparkline } from '../parts/charts.tsx'
-import { NameField } from '../parts/form.tsx'
+import { HiddenFields, NameField } from '../parts/form.tsx'
 import { Time, SizeCell } from '../parts/format.tsx'
 import { Commands } from '../parts/commands.tsx'
 import type { Html } from '../parts/html.ts'
 import { withQuery } from '../paths.ts'
-import { figures, NumberedPager, Table } from '../parts/table.tsx'
+import { type Column, figures, NumberedPager, Table } from '../parts/table.tsx'
 
 export interface ListedProject {
   project: Project
@@ -21,8 +21,13 @@ export interface ListedProject {
   days: number[]
 }
 
+/** '': by name. */
+export const projectSorts = ['', 'artifacts', 'size', 'unique'] as const
+export type ProjectSort = (typeof projectSorts)[number]
+
 export interface HomeView {
   projects: ListedProject[]
+  sort: ProjectSort
   /** Text that project names must contain; '' for all. */
   name: string
   pageNumber: number
@@ -31,13 +36,14 @@ export interface HomeView {
 }
 
 export function HomePage(view: HomeView): Html {
-  const { projects, name, pageNumber, pageCount } = view
+  const { projects, sort, name, pageNumber, pageCount } = view
   return (
     <div id="projects" data-ended="The first upload has arrived">
       <h1>Projects</h1>
       {(name !== '' || pageCount > 1) && (
         <form class="filter" method="get" action="/">
           <NameField value={name} dataKey="/" />
+          {sort !== '' && <HiddenFields fields={[['sort', sort]]} />}
           <button>Filter</button>
         </form>
       )}
@@ -51,22 +57,26 @@ export function HomePage(view: HomeView): Html {
       <NumberedPager
         pageNumber={pageNumber}
         pageCount={pageCount}
-        hrefOf={(page) => withQuery('/', { name, page })}
+        hrefOf={(page) => withQuery('/', { name, sort, page })}
       />
     </div>
   )
 }
 
-function ProjectTable({ projects, now }: Pick<HomeView, 'projects' | 'now'>) {
+function ProjectTable({ projects, sort, name, now }: HomeView) {
+  const by = (order: ProjectSort, sorted: Column['sorted']) => ({
+    sorted: sort === order ? sorted : undefined,
+    href: withQuery('/', { name, sort: order }),
+  })
   return (
     <Table
       name="Projects"
       columns={[
-        'Project',
+        { label: 'Project', ...by('', 'ascending') },
         'Last run',
-        figures('Artifacts'),
-        figures('Size'),
-        figures('Unique'),
+        figures('Artifacts', by('artifacts', 'descending')),
+        figures('Size', by('size', 'descending')),
+        figures('Unique', by('unique', 'descending')),
         'Uploads, 30 days',
       ]}
     >

@@ -8,7 +8,13 @@ import { requireReader } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../../http/context.ts'
 import { cutPage } from '../../http/input.ts'
 import type { DayOfUploads, Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
-import { FirstRunPage, HomePage, type ListedProject } from './home-page.tsx'
+import {
+  FirstRunPage,
+  HomePage,
+  type ListedProject,
+  type ProjectSort,
+  projectSorts,
+} from './home-page.tsx'
 import { numberOfQuery } from '../input.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
@@ -41,15 +47,35 @@ export async function homePage(web: Web, c: AppRequest): Promise<Response> {
   const pageCount = Math.ceil(projects.length / projectsPerPage)
   const pageNumber = Math.min(numberOfQuery(c, 'page') ?? 1, Math.max(1, pageCount))
   const first = (pageNumber - 1) * projectsPerPage
-  const shown = projects.slice(first, first + projectsPerPage)
+  const sort = projectSorts.find((each) => each === c.req.query('sort')) ?? ''
+  const shown = (await sortedProjects(context, projects, sort)).slice(
+    first,
+    first + projectsPerPage,
+  )
   const view = {
     projects: await Promise.all(shown.map((project) => listedProject(context, project, now))),
+    sort,
     name,
     pageNumber,
     pageCount,
     now,
   }
   return await sendPage(web, c, { title: 'Projects', body: <HomePage {...view} /> })
+}
+
+/** The largest first, unless by name. */
+async function sortedProjects(
+  { metadata }: AppContext,
+  projects: Project[],
+  sort: ProjectSort,
+): Promise<Project[]> {
+  if (sort === '') return projects
+  const figure = { artifacts: 'artifacts', size: 'logicalBytes', unique: 'chunkBytes' } as const
+  const keyed: [Project, number][] = []
+  // One after the other, so that other requests get their turns between them.
+  for (const project of projects)
+    keyed.push([project, (await metadata.projectFigures(project.id))[figure[sort]]])
+  return keyed.toSorted(([, a], [, b]) => b - a).map(([project]) => project)
 }
 
 async function listedProject(

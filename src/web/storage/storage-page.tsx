@@ -40,7 +40,7 @@ export function StoragePage({ children, ...view }: StorageView & { children?: Ch
           <Layers usage={usage} />
           {project === null && (
             <p>
-              <a href="/">Size of each project</a>
+              <a href="/?sort=unique">Size of each project</a>
             </p>
           )}
           <Facts {...view} />
