@@ -12,7 +12,7 @@ export interface DiskSpace {
   readonly minFreeBytes: number
   /** Applies that limit to uploads. */
   requireRoom: RequireRoom
-  /** The space free now, and the limit. */
+  /** The space free now, and the limits. */
   measure(): Promise<DiskFigures>
   /** Whether after `bytes` more the disk still has half of that minimum free. */
   hasRoom(bytes: number): Promise<boolean>
@@ -24,6 +24,7 @@ export interface DiskSpace {
 
 export interface DiskFigures {
   freeBytes: number
+  totalBytes: number
   minFreeBytes: number
 }
 
@@ -63,7 +64,7 @@ export async function openDiskSpace({
   return {
     minFreeBytes,
     requireRoom: createWatermark(minFreeBytes, free),
-    measure: async () => ({ freeBytes: await free(), minFreeBytes }),
+    measure: async () => ({ ...(await read(directory)), minFreeBytes }),
     hasRoom: async (bytes) => (await free()) - bytes >= minFreeBytes / 2,
     makeRoom: async () => {
       if ((await free()) < reserveBytes) await rm(reserve, { force: true })

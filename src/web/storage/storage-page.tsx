@@ -3,6 +3,7 @@
 import type { Child } from 'hono/jsx'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import type { Deletion } from '../../lifecycle/collect/deletion.ts'
+import type { DiskFigures } from '../../lifecycle/disk-space.ts'
 import type { Artifact, Project } from '../../metadata/metadata.ts'
 import type { Usage } from '../../stats/usage.ts'
 import { ArtifactLink, WholeArtifactLink } from '../parts/artifact-name.tsx'
@@ -11,6 +12,7 @@ import { UploadHint } from '../parts/commands.tsx'
 import { Fact, Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
+import { maintenancePath } from '../paths.ts'
 import { UsageOverTime, type UsageOverTimeView } from './usage-over-time.tsx'
 
 export interface StorageView extends UsageOverTimeView {
@@ -18,6 +20,8 @@ export interface StorageView extends UsageOverTimeView {
   project: Project | null
   mayWrite: boolean
   usage: Usage
+  /** The disk that holds the store's directory; null for a project. */
+  disk: (DiskFigures & { databaseBytes: number }) | null
 }
 
 /** `children`: shown at the end, unless nothing is stored. */
@@ -29,6 +33,7 @@ export function StoragePage({ children, ...view }: StorageView & { children?: Ch
       {project !== null && (
         <ProjectMenu project={project.name} current="storage" mayWrite={view.mayWrite} />
       )}
+      {view.disk !== null && <NearlyFull disk={view.disk} />}
       {usage.artifacts === 0 ? (
         <UploadHint
           reason="Nothing is stored yet."
@@ -49,6 +54,17 @@ export function StoragePage({ children, ...view }: StorageView & { children?: Ch
         </>
       )}
     </>
+  )
+}
+
+function NearlyFull({ disk: { freeBytes, minFreeBytes } }: { disk: DiskFigures }) {
+  if (freeBytes >= minFreeBytes) return <></>
+  return (
+    <p class="note" role="alert">
+      Uploads are refused, because less than <Size bytes={minFreeBytes} /> of the disk is free
+      (TROVE_MIN_FREE). Delete artifacts, then run{' '}
+      <a href={maintenancePath()}>garbage collection</a>, or enlarge the disk.
+    </p>
   )
 }
 
@@ -140,7 +156,7 @@ function leftName(compression: number | null): string {
     : 'Stored'
 }
 
-function Facts({ usage, freeBytes }: StorageView) {
+function Facts({ usage, disk }: StorageView) {
   return (
     <dl class="facts">
       <Fact term="Deduplication ratio">{usage.dedupRatio.toFixed(1)}</Fact>
@@ -150,14 +166,20 @@ function Facts({ usage, freeBytes }: StorageView) {
         </Fact>
       )}
       {usage.deadBytes !== null && (
-        <Fact term="Dead, freed by garbage collection">
-          <Size bytes={usage.deadBytes} />
+        <Fact term="Of these no longer needed">
+          <Size bytes={usage.deadBytes} />, freed by{' '}
+          <a href={maintenancePath()}>garbage collection</a>
         </Fact>
       )}
-      {freeBytes !== null && Number.isFinite(freeBytes) && (
-        <Fact term="Free disk space">
-          <Size bytes={freeBytes} />
-        </Fact>
+      {disk !== null && (
+        <>
+          <Fact term="Database">
+            <Size bytes={disk.databaseBytes} />
+          </Fact>
+          <Fact term="Free disk space">
+            <Size bytes={disk.freeBytes} /> of <Size bytes={disk.totalBytes} />
+          </Fact>
+        </>
       )}
     </dl>
   )

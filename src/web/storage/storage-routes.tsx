@@ -1,6 +1,6 @@
 /** The storage pages of the whole store and of one project. */
-import { statfs } from 'node:fs/promises'
-import type { Config } from '../../config/config.ts'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { dayMs } from '../../core/units.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
 import { requireAdmin } from '../../http/access/access.ts'
@@ -20,22 +20,28 @@ export async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
   await requireAdmin(context, c)
   const now = context.now()
   const figures = await context.metadata.figures()
+  const { dataDir, packBucket, storeQuotaBytes } = context.config
+  const disk = { ...(await context.space.measure()), databaseBytes: await databaseBytes(dataDir) }
   return await sendStorage(web, c, {
     project: null,
     mayWrite: false,
     usage: usageOfStore(figures),
     points: await usagePoints(context, null, { ...figures, at: now }),
-    freeBytes: await freeBytes(context.config),
-    quotaBytes: context.config.storeQuotaBytes,
+    disk,
+    // A bucket has no known bound.
+    freeBytes: packBucket === null ? disk.freeBytes : Number.POSITIVE_INFINITY,
+    quotaBytes: storeQuotaBytes,
     now,
   })
 }
 
-/** How many bytes packs can grow; a bucket has no known bound. */
-async function freeBytes({ dataDir, packBucket }: Config): Promise<number> {
-  if (packBucket !== null) return Number.POSITIVE_INFINITY
-  const { bavail, bsize } = await statfs(dataDir)
-  return bavail * bsize
+/** Of the database and its log. */
+async function databaseBytes(directory: string): Promise<number> {
+  const names = (await readdir(directory)).filter((name) => name.startsWith('trove.db'))
+  const sizes = await Promise.all(
+    names.map(async (name) => (await stat(join(directory, name))).size),
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
 }
 
 export async function projectStorage(web: Web, c: AppRequest): Promise<Response> {
@@ -48,6 +54,7 @@ export async function projectStorage(web: Web, c: AppRequest): Promise<Response>
     mayWrite,
     usage: usageOfProject(figures),
     points: await usagePoints(context, project.id, { ...figures, storedBytes: 0, at: now }),
+    disk: null,
     freeBytes: null,
     quotaBytes: project.quotaBytes ?? context.config.projectQuotaBytes,
     now,
