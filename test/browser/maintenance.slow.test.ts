@@ -53,7 +53,9 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     )
     rig.server.clock.now += 2 * 86_400_000
     await page.goto('/admin/maintenance')
-    await page.getByRole('button', { name: 'All now' }).click()
+    await page.getByRole('link', { name: 'All now…' }).click()
+    await page.getByText('No deleted artifact could be restored now.').waitFor()
+    await page.getByRole('button', { name: 'Collect everything' }).click()
     await page.waitForURL('**job=*')
     await page.locator('#job .badge.running').waitFor()
     await fact('Artifacts expired').getByText('1', { exact: true }).waitFor()

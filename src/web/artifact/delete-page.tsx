@@ -60,7 +60,7 @@ export function DeletePage(view: DeletionView): Html {
       <p>
         {undoMinutes === 0
           ? 'This cannot be undone.'
-          : `This can be undone for ${counted(undoMinutes, 'minute')}.`}
+          : `This can be undone for ${counted(undoMinutes, 'minute')}; the space is freed after that.`}
       </p>
       <form method="post" action={view.action}>
         <HiddenFields fields={fields} />

@@ -8,7 +8,7 @@ import { WholeArtifactLink } from '../parts/artifact-name.tsx'
 import { Size, Time, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { JobState, JobStatus, jobTitle, outcomeOf } from './job-status.tsx'
-import { maintenancePath } from '../paths.ts'
+import { maintenancePath, withQuery } from '../paths.ts'
 import { Table } from '../parts/table.tsx'
 
 export interface MaintenanceView {
@@ -16,6 +16,10 @@ export interface MaintenanceView {
   job: Job | undefined
   /** Whether the address names an unknown job. */
   isUnknownJob: boolean
+  /** Whether to ask for confirmation of a collection that ends all undoing. */
+  confirmsNow: boolean
+  /** Size of the deleted artifacts that can still be restored. */
+  removedBytes: number
   /** Time between scheduled collections; null: none are scheduled. */
   collectEveryMs: number | null
   /** Why scheduled collections are on hold; null if they are not. */
@@ -53,6 +57,7 @@ export function MaintenancePage(view: MaintenanceView): Html {
           This job is no longer known: it ended long ago, or the server was restarted.
         </p>
       )}
+      {view.confirmsNow && <ConfirmNow removedBytes={view.removedBytes} />}
       {job !== undefined && <JobStatus job={job} packs={packs} now={now} />}
       <Damaged {...view} />
       <div class="cards">
@@ -63,6 +68,33 @@ export function MaintenancePage(view: MaintenanceView): Html {
       </div>
       <Recent jobs={recent} isRest={job !== undefined} now={now} />
     </>
+  )
+}
+
+function ConfirmNow({ removedBytes }: Pick<MaintenanceView, 'removedBytes'>) {
+  return (
+    <section class="note" aria-labelledby="confirm">
+      <h2 id="confirm">Collect everything now?</h2>
+      <p>
+        {removedBytes === 0 ? (
+          'No deleted artifact could be restored now.'
+        ) : (
+          <>
+            Deleted artifacts of <Size bytes={removedBytes} /> can still be restored. Afterwards
+            they cannot.
+          </>
+        )}{' '}
+        Rewriting all packs with dead bytes can take long.
+      </p>
+      <form method="post" action={maintenancePath()} class="buttons">
+        <button name="action" value="now" class="danger">
+          Collect everything
+        </button>
+        <a class="button" href={maintenancePath()}>
+          Cancel
+        </a>
+      </form>
+    </section>
   )
 }
 
@@ -127,9 +159,9 @@ function Collection({ deadBytes, collectEveryMs, clockDoubt }: MaintenanceView) 
         <button name="action" value="collect" class="first">
           Collect
         </button>
-        <button name="action" value="now">
-          All now
-        </button>
+        <a class="button" href={withQuery(maintenancePath(), { confirm: 'now' })}>
+          All now…
+        </a>
       </form>
     </section>
   )

@@ -31,6 +31,8 @@ export async function maintenancePage(web: Web, c: AppRequest): Promise<Response
   const view = {
     job,
     isUnknownJob: id !== undefined && job === undefined,
+    confirmsNow: c.req.query('confirm') === 'now',
+    removedBytes: usage.removedBytes,
     collectEveryMs: context.config.gcIntervalMs,
     clockDoubt: context.clock.look(),
     scrubEveryMs: context.config.scrubIntervalMs,
