@@ -86,16 +86,23 @@ test('a file is not replaced where nothing may be', async () => {
   expect(await readFile(join(root, 'to', '1'), 'utf8')).toBe('to 1')
 })
 
-test('moves across file systems keep modes, times and symlinks', async ({ skip }) => {
-  const root = await makeDirectory()
+/** An empty directory on another file system than `root`; undefined when there is none. */
+async function directoryApart(root: string): Promise<string | undefined> {
   const place = ['/dev/shm', '/var/tmp'].find(
     (path) => existsSync(path) && statSync(path).dev !== statSync(root).dev,
   )
-  if (place === undefined) return skip('no other file system')
-  const other = mkdtempSync(`${place}/trove-`)
+  if (place === undefined) return undefined
+  const apart = mkdtempSync(`${place}/trove-`)
   onTestFinished(async () => {
-    await rm(other, { recursive: true })
+    await rm(apart, { recursive: true })
   })
+  return apart
+}
+
+test('moves across file systems keep modes, times and symlinks', async ({ skip }) => {
+  const root = await makeDirectory()
+  const other = await directoryApart(root)
+  if (other === undefined) return skip('no other file system')
   await makeTree(root, { file: 'content', link: '-> nowhere' })
   await chmod(join(root, 'file'), 0o440)
   await utimes(join(root, 'file'), -1, -1)
@@ -107,4 +114,20 @@ test('moves across file systems keep modes, times and symlinks', async ({ skip }
   expect(await describeTree(other)).toEqual(wanted)
   expect(statSync(join(other, 'file')).mtimeMs).toBe(mtimeMs)
   expect(readdirSync(root)).toEqual([])
+})
+
+test('a file that cannot be moved to another file system stays, and nothing else does', async ({
+  skip,
+}) => {
+  const root = await makeDirectory({ file: 'content' })
+  const other = await directoryApart(root)
+  if (other === undefined) return skip('no other file system')
+  await makeTree(other, { 'full/own': 'kept' })
+  for (const target of [join(other, 'full'), join(other, 'absent/file')]) {
+    const paths = [join(root, 'file'), target].join('\0')
+    const moving = moveFiles({ paths, replaces: Uint8Array.of(2) })
+    await expect(moving).rejects.toMatchObject({ name: 'FileError', path: target })
+    expect(await readFile(join(root, 'file'), 'utf8')).toBe('content')
+    expect(readdirSync(other, { recursive: true })).toEqual(['full', join('full', 'own')])
+  }
 })
