@@ -125,6 +125,7 @@ test.each([
   ['an old mtime that was set just now, by a coarse clock', 1000, 99_000, [false, false]],
   ['an old mtime in whole seconds, and a ctime', 1000, 2000.5, [true, true]],
   ['whole seconds, changed after the last write', 1000, 2000, [true, true]],
+  ['an mtime ahead of the ctime', 99_999.5, 1000.5, [false, false]],
   ['a new mtime', 99_999.5, 99_999.5, [false, false]],
   ['an mtime in place of the ctime', 1000, 1000, [false, false]],
   ['no ctime', 1000, -11_644_473_600_000, [false, false]],
