@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createChunker, isCompressed } from '../../src/core/bytes/chunker.ts'
@@ -5,8 +7,14 @@ import { chunkSizes, coarseChunkSizes } from '../../src/core/bytes/cut-points.ts
 import { crc32 } from '../../src/core/bytes/crc32.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
-import { chunkFile } from '../../src/client/files/encode-pieces.ts'
+import { recordKind } from '../../src/core/bytes/blob-exchange.ts'
+import { createByteReader } from '../../src/core/bytes/varint.ts'
+import { chunkFile, encodePieces } from '../../src/client/files/encode-pieces.ts'
+import type { EncodePiece } from '../../src/client/files/file-tasks.ts'
+import { decodeCopy } from '../../src/packs/codec/codec.ts'
 import { makeDirectory, pseudoRandom } from './tree.ts'
+
+const openFiles = (): number => readdirSync('/proc/self/fd').length
 
 const mebibyte = 1024 * 1024
 /** Around one and two windows of the file, where an open chunk is carried over. */
@@ -36,4 +44,52 @@ test.for([
       isCompressed: compressed,
     })
   }
+})
+
+test('a file that changes while it is cut is refused', () => {
+  const before = openFiles()
+  // Its stats say that it is empty.
+  expect(() => chunkFile({ kind: 'chunk', path: '/proc/self/limits' })).toThrow(
+    '/proc/self/limits changed during the upload',
+  )
+  expect(openFiles()).toBe(before)
+})
+
+test('a record of each piece is sent, and none of a piece that has changed', async () => {
+  const contents = { a: 'a'.repeat(1000), b: '0123456789' }
+  const directory = await makeDirectory(contents)
+  const piece = (name: keyof typeof contents, offset: number, sizeBytes: number): EncodePiece => {
+    const digest = digestOf(contents[name].slice(offset, offset + sizeBytes))
+    const path = join(directory, name)
+    return { path, offset, sizeBytes, digest, level: 5, isFirstPart: false }
+  }
+  const pieces = [
+    { ...piece('a', 0, 1000), isFirstPart: true },
+    piece('b', 2, 5),
+    piece('b', 7, 3),
+    { ...piece('a', 1, 99), level: 0 },
+  ]
+  const before = openFiles()
+  const { records } = encodePieces({ kind: 'encode', pieces })
+  expect(openFiles()).toBe(before)
+  const reader = createByteReader(records)
+  for (const { path, offset, sizeBytes, isFirstPart } of pieces) {
+    expect(reader.byte()).toBe(isFirstPart ? recordKind.firstPart : recordKind.blob)
+    expect(reader.varint()).toBe(sizeBytes)
+    const content = decodeCopy('joining', reader.raw(reader.varint()), sizeBytes)
+    expect(content).toEqual((await readFile(path)).subarray(offset, offset + sizeBytes))
+  }
+  expect(reader.atEnd()).toBe(true)
+  const { path } = pieces[0]!
+  for (const changed of ['b'.repeat(1000), 'a'.repeat(999), '']) {
+    await writeFile(path, changed)
+    expect(() => encodePieces({ kind: 'encode', pieces })).toThrow(
+      `${path} changed during the upload`,
+    )
+  }
+  await rm(path)
+  expect(() => encodePieces({ kind: 'encode', pieces })).toThrow(
+    `${path} disappeared during the upload`,
+  )
+  expect(openFiles()).toBe(before)
 })
