@@ -37,6 +37,32 @@ test('of two concurrent saves under one name, each is complete when it is report
   expect(await readdir(directory)).toEqual([basename(target)])
 })
 
+test('a file whose content fails or is aborted keeps what it had, and nothing is left beside it', async () => {
+  const directory = await makeDirectory({ file: 'before' })
+  const target = join(directory, 'file')
+  const untouched = async (): Promise<void> => {
+    expect(await readFile(target, 'utf8')).toBe('before')
+    expect(await readdir(directory)).toEqual(['file'])
+  }
+  const failing = async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('half')
+    throw new Error('broke off')
+  }
+  await expect(saveAs(target, failing())).rejects.toThrow('broke off')
+  await untouched()
+  const aborting = new AbortController()
+  const saving = saveAs(target, slowly(['half', 'rest'], new Promise(() => {})), aborting.signal)
+  aborting.abort()
+  await expect(saving).rejects.toThrow('aborted')
+  await untouched()
+  const homeless = join(directory, 'absent/file')
+  await expect(saveAs(homeless, slowly(['x'], Promise.resolve()))).rejects.toThrow(
+    `${homeless} cannot be written: its directory does not exist`,
+  )
+  await saveAs(target, slowly(['after'], Promise.resolve()))
+  expect(await readFile(target, 'utf8')).toBe('after')
+})
+
 test('nothing is written through a symlink beside the target', async () => {
   const directory = await makeDirectory({ victim: 'untouched' })
   await symlink('victim', join(directory, 'file.partial'))
