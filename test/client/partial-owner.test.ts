@@ -2,12 +2,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdir, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { ownPartial, partialName } from '../../src/client/download/partial-owner.ts'
+import { startTimeOf } from '../../src/client/files/process-identity.ts'
 import { makeDirectory } from './tree.ts'
 
 test('a second owner is rejected until the first is done, and nothing is left behind', async () => {
@@ -15,6 +16,9 @@ test('a second owner is rejected until the first is done, and nothing is left be
   const owned = await ownPartial(root)
   const told = `${root} is in use by another download (process ${process.pid})`
   await expect(ownPartial(root, 20)).rejects.toThrow(told)
+  // However long it takes.
+  const [name = ''] = await readdir(join(root, partialName))
+  await utimes(join(root, partialName, name), 0, 0)
   await expect(ownPartial(root, 20)).rejects.toThrow(told)
   owned.end()
   expect(await readdir(root)).toEqual([])
@@ -34,11 +38,74 @@ test('of several that start at once one wins, and one that waits is next', async
   expect(await readdir(root)).toEqual([])
 })
 
+/** Start time, process and serial number of an owner. */
+type Owner = [number, number, number]
+const { pid, ppid } = process
+const later = 2 ** 31
+
+test.for<{ of: string; own: number; others: Owner[]; isFirst: boolean }>([
+  { of: 'an earlier process', own: 5, others: [[3, ppid, later]], isFirst: false },
+  { of: 'a later process', own: 5, others: [[7, ppid, 0]], isFirst: true },
+  { of: 'a process of the same tick', own: 5, others: [[5, ppid, later]], isFirst: pid < ppid },
+  { of: 'its process, before', own: 5, others: [[5, pid, 0]], isFirst: false },
+  { of: 'its process, after', own: 5, others: [[5, pid, later]], isFirst: true },
+  {
+    of: 'both',
+    own: 5,
+    others: [
+      [5, pid, 0],
+      [7, ppid, 0],
+    ],
+    isFirst: false,
+  },
+  {
+    of: 'both, listed differently',
+    own: 50,
+    others: [
+      [50, pid, 0],
+      [100, ppid, 0],
+    ],
+    isFirst: false,
+  },
+])(
+  'starting at the moment of one $of, the first stays and the other steps back',
+  async ({ own, others, isFirst }) => {
+    const root = await makeDirectory({ [partialName]: null })
+    const partialRoot = join(root, partialName)
+    const names = others.map((owner) => `owner_${owner.join('_')}_${hostname()}`)
+    for (const name of names) await writeFile(join(partialRoot, name), '')
+    const started = new Map([[pid, own], ...others.map(([at, process]) => [process, at] as const)])
+    const waiting = ownPartial(root, 30_000, (process) => started.get(process))
+    expect(await readdir(partialRoot)).toHaveLength(names.length + (isFirst ? 1 : 0))
+    for (const name of names) await rm(join(partialRoot, name))
+    ;(await waiting).end()
+    expect(await readdir(root)).toEqual([])
+  },
+)
+
+test('an owner is told when the partial root was removed', async () => {
+  const root = await makeDirectory()
+  const owned = await ownPartial(root)
+  expect(owned.check).not.toThrow()
+  await rm(join(root, partialName), { recursive: true })
+  expect(owned.check).toThrow(`${join(root, partialName)} was removed during the download`)
+  owned.end()
+})
+
+test('a directory that cannot be written is reported by path', async () => {
+  const root = join(await makeDirectory({ file: 'x' }), 'file')
+  await expect(ownPartial(root)).rejects.toMatchObject({
+    name: 'FileError',
+    path: expect.stringContaining(join(root, partialName)),
+  })
+})
+
 test('files left for the next download are kept', async () => {
   const root = await makeDirectory()
   const owned = await ownPartial(root)
   await writeFile(join(root, partialName, 'left'), 'x')
   owned.end()
+  ;(await ownPartial(root)).end()
   expect(await readdir(join(root, partialName))).toEqual(['left'])
 })
 
@@ -51,7 +118,7 @@ test('dead processes, reused process numbers and other hosts do not count as own
   const names = [
     `owner_1_${gone.pid}_1_${host}`,
     `owner_1_${process.pid}_1_${host}`,
-    `owner_1_1_1_another-${host}`,
+    `owner_${startTimeOf(process.ppid)}_${process.ppid}_1_another-${host}`,
     'owner_of nothing',
   ]
   for (const name of names) await writeFile(join(root, partialName, name), '')
