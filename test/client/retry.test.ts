@@ -5,7 +5,7 @@ import { hasCode } from '../../src/core/errors.ts'
 import { openAnswer } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { createPatience } from '../../src/client/transport/patience.ts'
-import { retryAfterMs, untilThrough } from '../../src/client/transport/retry.ts'
+import { createAttempts, retryAfterMs, untilThrough } from '../../src/client/transport/retry.ts'
 import { listen } from './listen.ts'
 
 test.each([
@@ -49,6 +49,7 @@ test.each([
 
 test('a transfer fails after six attempts, but not before its time to retry is over', async () => {
   let attempts = 0
+  let asked = 0
   const { signal } = new AbortController()
   const sendWithin = async (retryMs: number): Promise<void> =>
     await untilThrough(
@@ -56,13 +57,57 @@ test('a transfer fails after six attempts, but not before its time to retry is o
         attempts += 1
         if (attempts % 20 !== 0) throw await Promise.resolve(new NetworkError('busy'))
       },
-      { isPassing: () => true, retryMs: () => retryMs, signal },
+      { isPassing: () => true, retryMs: () => retryMs * ++asked, signal },
       async () => {},
     )
   await expect(sendWithin(0)).rejects.toThrow('busy')
   expect(attempts).toBe(6)
+  // At the first failure, or a transfer would never end.
+  expect(asked).toBe(1)
   await sendWithin(60_000)
   expect(attempts).toBe(20)
+})
+
+test('only new bytes that got through make a failure the first again', async () => {
+  const kib = 1024
+  const signal = undefined
+  /** Attempts of a transfer that finds so many bytes present in each. */
+  const attemptsWith = async (heldIn: (attempt: number) => number): Promise<number> => {
+    let attempts = 0
+    const failing = untilThrough(
+      async (onHeld) => {
+        attempts += 1
+        // In two pieces.
+        onHeld(heldIn(attempts) / 2)
+        onHeld(heldIn(attempts) / 2)
+        throw await Promise.resolve(new NetworkError('refused'))
+      },
+      { isPassing: () => attempts < 20, signal },
+      async () => {},
+    )
+    await expect(failing).rejects.toThrow('refused')
+    return attempts
+  }
+  expect(await attemptsWith((attempt) => attempt * 256 * kib)).toBe(20)
+  expect(await attemptsWith((attempt) => attempt * 256 * kib - 2)).toBe(20)
+  expect(await attemptsWith(() => 256 * kib)).toBe(6)
+  expect(await attemptsWith(() => 256 * kib - 2)).toBe(6)
+  // Once in three attempts.
+  expect(await attemptsWith((attempt) => attempt * 100 * kib)).toBe(20)
+  expect(await attemptsWith((attempt) => attempt * 10 * kib)).toBe(6)
+})
+
+test('pauses double up to five seconds, give or take a quarter', async () => {
+  const pauses: number[] = []
+  const attempts = createAttempts({ signal: undefined }, async (ms) => void pauses.push(ms))
+  for (let failures = 0; failures < 8; failures++) {
+    attempts.mayGoOn()
+    await attempts.pause(new NetworkError('refused'))
+  }
+  for (const [index, middle] of [300, 600, 1200, 2400, 4800, 5000, 5000, 5000].entries()) {
+    expect(pauses[index]).toBeGreaterThanOrEqual(middle * 0.75)
+    expect(pauses[index]).toBeLessThanOrEqual(middle * 1.25)
+  }
 })
 
 // A request has waited for as long as the client is patient, so the transfer does not wait as long
