@@ -7,18 +7,22 @@ import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { digestOf, type Digest } from '../../src/core/bytes/digest.ts'
+import { storeError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { removeStaged } from '../../src/ingest/staging/remove-staged.ts'
 import { openStagedReader } from '../../src/ingest/staging/staged-reader.ts'
-import { openStaging, type Staging } from '../../src/ingest/staging/staging.ts'
-import { ledgerOf, requireRoomForBlock } from '../../src/ingest/staging/staging-area.ts'
+import { openStaging, type Staging, type StagingOptions } from '../../src/ingest/staging/staging.ts'
+import { blockFile, ledgerOf, requireRoomForBlock } from '../../src/ingest/staging/staging-area.ts'
 import { countingTurns } from '../loop-turns.ts'
 
 const id = 'ab'.repeat(16)
 
-async function fresh(uploadBytesMax = 1000): Promise<{ root: string; staging: Staging }> {
+async function fresh(
+  uploadBytesMax = 1000,
+  more: Partial<StagingOptions> = {},
+): Promise<{ root: string; staging: Staging }> {
   const root = join(await mkdtemp(join(tmpdir(), 'trove-staging-')), 'uploads')
-  const staging = await openStaging(root, { uploadBytesMax })
+  const staging = await openStaging(root, { uploadBytesMax, ...more })
   await staging.openUpload(id)
   return { root, staging }
 }
@@ -81,13 +85,24 @@ test('blocks that arrive concurrently are all kept', async () => {
 })
 
 test('a block that is sent again after the list changes nothing', async () => {
-  const { staging } = await fresh()
+  const { root, staging } = await fresh()
   await put(staging, 'a', 'first')
   const { digest } = await staging.assemble(id, ['a'])
   await put(staging, 'a', 'late retry')
   expect(await assembled(staging, digest)).toBe('first')
   expect(await staging.assemble(id, ['a'])).toMatchObject({ digest })
   expect(await assembled(staging, digest)).toBe('first')
+  expect((await readdir(join(root, id))).toSorted()).toEqual([blockFile('a'), `list-${digest}`])
+})
+
+test('lists of one upload that name other blocks, or in another order, are other bytes', async () => {
+  const { staging } = await fresh()
+  for (const block of ['a', 'b', 'ab', '1:a', 'a,1:b']) await put(staging, block, `<${block}>`)
+  for (const list of [['a', 'b'], ['b', 'a'], ['a'], ['ab'], ['a,1:b'], ['a', 'b', 'b']]) {
+    const { digest } = await staging.assemble(id, list)
+    expect(await staging.listDigest(list)).toBe(digest)
+    expect(await assembled(staging, digest)).toBe(list.map((block) => `<${block}>`).join(''))
+  }
 })
 
 test('a list with a block that was never sent is rejected and leaves no trace', async () => {
@@ -138,8 +153,10 @@ test('all blocks together stay within the limit, replaced ones do not count, als
     code: 'too_large',
     details: { setting: 'TROVE_MAX_ARTIFACT' },
   })
+  await staging.assemble(id, ['a'])
   const again = await openStaging(root, { uploadBytesMax: 10 })
   await expect(put(again, 'c', '1')).rejects.toMatchObject({ code: 'too_large' })
+  await put(await openStaging(root, { uploadBytesMax: 11 }), 'c', '1')
   // A list may name a block several times, and counts it each time.
   await expect(staging.assemble(id, ['b', 'b'])).rejects.toMatchObject({ code: 'too_large' })
 })
@@ -199,6 +216,69 @@ test('an upload that was removed accepts no blocks', async () => {
   await expect(staging.assemble(id, [])).rejects.toMatchObject({ code: 'not_found' })
   expect(await staging.listUploads()).toEqual([])
   await staging.removeUpload(id)
+})
+
+test('an upload that runs out of space drops its bytes and accepts nothing more', async () => {
+  let room = 10
+  let received = (): void => {}
+  const { root, staging } = await fresh(1000, {
+    requireRoom: async (bytes = 0) => {
+      room -= bytes
+      if (room < 0) throw storeError('storage_full', 'the disk is full', { neededBytes: 1 })
+    },
+    // The block is complete, but has no name yet.
+    checkpoint: async (step) => {
+      if (step === 'block-received' && room === 0) await new Promise<void>((go) => (received = go))
+    },
+  })
+  const full = { code: 'storage_full', message: 'the disk is full' }
+  await put(staging, 'a', '1234')
+  const { digest } = await staging.assemble(id, ['a'])
+  const justComplete = put(staging, 'b', '123456')
+  await expect.poll(() => room).toBe(0)
+  let goOn = (): void => {}
+  let pieces = 0
+  const arriving = staging.writeBlock(
+    id,
+    'c',
+    Readable.from(
+      (async function* () {
+        await new Promise<void>((go) => (goOn = go))
+        for (; pieces < 100; pieces++) yield Buffer.from('')
+      })(),
+    ),
+  )
+  await expect(put(staging, 'd', 'x')).rejects.toMatchObject(full)
+  received()
+  goOn()
+  await expect(justComplete).rejects.toMatchObject(full)
+  await expect(arriving).rejects.toMatchObject(full)
+  expect(pieces).toBeLessThan(100)
+  room = 100
+  await expect(put(staging, 'a', 'x')).rejects.toMatchObject(full)
+  await expect(staging.assemble(id, [])).rejects.toMatchObject(full)
+  await expect(staging.readAssembled(id, digest)).rejects.toMatchObject(full)
+  expect(await readdir(join(root, id))).toEqual([])
+  await staging.removeUpload(id)
+  await staging.openUpload(id)
+  await put(staging, 'a', 'x')
+  await staging.abandon(id, storeError('storage_full', full.message, { neededBytes: null }))
+  await expect(put(staging, 'a', 'x')).rejects.toMatchObject(full)
+  expect(await readdir(join(root, id))).toEqual([])
+})
+
+test('nothing but an upload id names a directory', async () => {
+  const { root, staging } = await fresh()
+  for (const other of ['..', `../${id}`, `${id}/`, '', id.toUpperCase()]) {
+    await expect(staging.openUpload(other)).rejects.toThrow('not an upload id')
+    await expect(staging.removeUpload(other)).rejects.toThrow('not an upload id')
+  }
+  await staging.openUpload(id)
+  expect(await readdir(join(root, '..'))).toEqual(['uploads'])
+  expect(await readdir(root)).toEqual([id])
+  // Such as the body of a request that waits for its turn.
+  await writeFile(join(root, 'incoming-1'), '')
+  expect(await staging.listUploads()).toEqual([id])
 })
 
 test('tidying drops what was arriving, and accepted bytes whose acceptance was never recorded', async () => {

@@ -175,14 +175,18 @@ async function replaceBlock(
 ): Promise<void> {
   const path = uploadPath(area, uploadId, blockFile(blockId))
   const ledger = await ledgerOf(area, uploadId)
-  await ledger.naming(async () => {
+  const named = ledger.naming(async () => {
     const replacedBytes = await sizeOf(path)
     await translated(uploadId, rename(received, path))
     if (replacedBytes === undefined) ledger.blocks += 1
     else ledger.heldBytes -= replacedBytes
   })
+  // The block was complete just when another one ran out of space: its file is gone already, or was
+  // renamed unseen.
+  await named.catch((error: unknown) => {
+    throw ledger.abandonedFor ?? error
+  })
   if (ledger.abandonedFor === undefined) return
-  // The block was complete just when another one ran out of space.
   await rm(path, { force: true })
   throw ledger.abandonedFor
 }
