@@ -3,37 +3,8 @@
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { openStore } from './open-store.ts'
+import { type Member, memberOf, pax, tarEnd as end } from './tar-members.ts'
 
-interface Member {
-  name: string
-  type?: string
-  content?: string
-  /** The whole field, instead of the length of the content. */
-  size?: string
-}
-
-function memberOf({ name, type = '0', content = '', size }: Member): Buffer {
-  const header = Buffer.alloc(512)
-  header.write(name, 0)
-  header.write('0000644\0', 100, 'latin1')
-  header.write(size ?? `${content.length.toString(8).padStart(11, '0')}\0`, 124, 'latin1')
-  header.write('00000000000\0', 136, 'latin1')
-  header.write(type, 156, 'latin1')
-  header.write('ustar\u000000', 257, 'latin1')
-  header.write(' '.repeat(8), 148)
-  const sum = header.reduce((total, byte) => total + byte)
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
-  const padding = Buffer.alloc((512 - (content.length % 512)) % 512)
-  return Buffer.concat([header, Buffer.from(content), padding])
-}
-
-function pax(record: string, type = 'x'): Member {
-  const { length } = ` ${record}\n`
-  const digits = length + 1 < 10 ? 1 : 2
-  return { name: 'pax', type, content: `${length + digits} ${record}\n` }
-}
-
-const end = Buffer.alloc(1024)
 const file = { name: 'a', content: 'content' }
 
 test.each<[string, (Member | Buffer)[], { code?: string; reason: string }]>([
@@ -57,6 +28,11 @@ test.each<[string, (Member | Buffer)[], { code?: string; reason: string }]>([
   ['a key behind a blank', [pax(' path=b'), file], { reason: 'an extended header is malformed' }],
   ['a path for all entries', [pax('path=b', 'g'), file], { reason: 'all entries the same path' }],
   ['a size for all entries', [pax('size=3', 'g'), file], { reason: 'all entries the same size' }],
+  [
+    'a sparse file as all entries',
+    [pax('GNU.sparse.major=1', 'g'), file],
+    { reason: 'all entries the same GNU.sparse.major' },
+  ],
   ['two extended headers of an entry', [pax('path=b'), pax('path=c'), file], { reason: 'has two' }],
   [
     'an empty long name',
