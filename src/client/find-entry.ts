@@ -19,8 +19,11 @@ export async function findEntry(
 ): Promise<WireEntry | null> {
   const entries = readEntries(server, id, { under: path, signal })
   const first = await entries.next()
-  await entries.return()
-  return first.done !== true && first.value.path === path ? first.value : null
+  const entry = first.done !== true && first.value.path === path ? first.value : null
+  // Only a directory has more below it. A response read to its end keeps the connection.
+  if (entry === null || entry.kind === 'directory') await entries.return()
+  else await entries.next()
+  return entry
 }
 
 /** Errors: not_found (also when the path is not a file), and those of `openAnswer`. */
