@@ -46,6 +46,7 @@ import {
   sortEntries,
 } from './findings.ts'
 import { refuseAlike, refuseNames } from './refused-names.ts'
+import { connectEarly } from '../transport/agents.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import { checkCached, type CheckedCache } from '../cache/check-cached.ts'
 import { earlierFiles, findKnown, type KnownFiles } from './known-files.ts'
@@ -85,6 +86,7 @@ export async function downloadArtifact(
   const finding = Promise.resolve(options.artifact)
   // A rejection is handled below, unless something else fails first.
   finding.catch(() => {})
+  connectEarly(server)
   // What is left out may be in DEST on purpose.
   if (options.delete === true && options.paths !== undefined && options.paths.length > 0)
     throw invalidRequest('paths', 'deleting requires downloading all paths')
@@ -194,7 +196,10 @@ async function fetchTreeAndCheckCache({ server, pool, finding, options }: Downlo
   checking.catch(() => {})
   const artifact = await untilAborted(finding, signal)
   const base = cache?.url === server.url && cache.text.length >= baseBytesMin ? cache : null
-  const { tree, known: knownLines } = await fetchTree(server, artifact, { base, signal })
+  const fetching = fetchTree(server, artifact, { base, signal })
+  // Contents take two connections.
+  connectEarly(server)
+  const { tree, known: knownLines } = await fetching
   return { artifactId: artifact.id, tree, knownLines, checked: await checking }
 }
 

@@ -2,17 +2,17 @@
  *  `fetch` and loads in half. Redirects are not followed: they would pass the token on. */
 import { once, setMaxListeners } from 'node:events'
 import {
-  Agent,
   type ClientRequest,
   type IncomingMessage,
   request as plainRequest,
   type RequestOptions,
 } from 'node:http'
-import { Agent as SecureAgent, request as secureRequest } from 'node:https'
+import { request as secureRequest } from 'node:https'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { describeProxy, type HttpProxy } from '../../core/http-proxy.ts'
 import { limits } from '../../core/limits.ts'
+import { agentOf, agentOptions, isConnected } from './agents.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from './proxy-error.ts'
 import { speaksTls, tlsHint } from './speaks-tls.ts'
@@ -43,14 +43,9 @@ export interface Answer {
   discard(): void
 }
 
-/** Idle connections are closed before the server does it (5 s), so that no request is sent on a
- *  connection that is just being closed. */
-const unusedMs = 4000
 /** Longest wait for a connection, including the TLS handshake; by then four packets have been
  *  lost. The system would try for two minutes. */
 const connectMsDefault = 15_000
-const agentOptions = { keepAlive: true, timeout: unusedMs }
-const agents = { plain: new Agent(agentOptions), secure: new SecureAgent(agentOptions) }
 
 /** Sends a request and waits for the head of its response. Errors: NetworkError, ProxyRefusal,
  *  those of `body`, the signal's. */
@@ -75,7 +70,7 @@ export async function exchange(
     Object.assign(options, optionsThrough(proxy, url, headers, way))
   }
   const isSecure = options.protocol === 'https:'
-  options.agent ??= isSecure ? agents.secure : agents.plain
+  options.agent ??= agentOf(isSecure)
   const request = isSecure ? secureRequest(url, options) : plainRequest(url, options)
   // Node's agents do both only for connections without TLS. The first sends the end of a body
   // without waiting for a round trip; the second notices in 11 s that a download's line is gone.
@@ -85,7 +80,7 @@ export async function exchange(
     request.destroy(new Error(`no data received for ${idleMs / 1000} s`))
   })
   request.once('socket', (socket) => {
-    if (request.reusedSocket) return
+    if (request.reusedSocket || isConnected(socket)) return
     const late = setTimeout(() => {
       request.destroy(new Error(`no connection within ${connectMs / 1000} s`))
     }, connectMs)

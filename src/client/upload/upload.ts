@@ -17,6 +17,7 @@ import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import type { RunFacts } from '../../core/run/run.ts'
 import type { FilePool } from '../files/file-pool.ts'
+import { connectEarly } from '../transport/agents.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import { NetworkError } from '../transport/network-error.ts'
 import { untilThrough } from '../transport/retry.ts'
@@ -133,6 +134,8 @@ export async function uploadArtifact(
   const reportProgress = (change: Partial<UploadProgress>): void => {
     onProgress?.(Object.assign(progress, change))
   }
+  // For the offer.
+  connectEarly(server)
   const wantsSecrets = onSecrets !== undefined
   const hashing = { cacheDir, signal, reportProgress, wantsSecrets }
   const { tree, secrets } = await hashSource(pool, source, hashing)
@@ -185,6 +188,8 @@ async function sendTree(upload: Upload, onHeld: (bytes: number) => void): Promis
   const offering = offerTree(server, offerOf(upload), { signal, onSent })
   // A rejection is handled below.
   offering.catch(() => {})
+  // For the times, which are sent along with the manifest.
+  connectEarly(server)
   // Written while the server works; if the server rejects the upload, nothing needs to be read
   // again.
   if (!isBaseKept) await tree.saveStatCache()
