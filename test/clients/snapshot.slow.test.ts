@@ -143,6 +143,15 @@ test('keeps two snapshots, which are databases', async () => {
   expect((await site.run(['snapshot'])).text).toMatch(/^snapshot 5: /)
 })
 
+test('a store that leaves its bucket takes its snapshots along', async () => {
+  const { fake, site } = await imitated()
+  await (await site.serve()).stop()
+  expect((await site.run(['snapshot'])).status).toBe(0)
+  const { TROVE_S3_BUCKET: _bucket, TROVE_S3_ENDPOINT: _endpoint, ...local } = site.environment
+  expect((await site.run(['move-packs'], local)).status).toBe(0)
+  expect([...fake.objects.keys()]).toEqual(['ci/format'])
+})
+
 test('an older snapshot is restored when the newest is damaged', async () => {
   const { fake, site } = await imitated()
   const source = await makeSource()

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { readServerConfig } from '../../config/config.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { type Move, movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
+import { removeSnapshots } from '../../lifecycle/snapshot/snapshots.ts'
 import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
 import {
@@ -14,6 +15,7 @@ import {
   releasePlace,
   switchPackPlace,
 } from '../../packs/pack-place.ts'
+import { withBucket } from '../../packs/with-bucket.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { write, writeJson } from '../output/output.ts'
@@ -77,7 +79,7 @@ async function move(
       switchOver: async () => await switchPackPlace(dataDir, to),
       ...watch,
     })
-    await releasePlace(dataDir, from)
+    await leave(dataDir, from)
     return report
   } finally {
     await source.close()
@@ -93,12 +95,18 @@ async function removeLeft(dataDir: string, to: PackPlace): Promise<number> {
   const target = await openPackStore(to)
   try {
     const removed = await removeMoved(source, target)
-    await releasePlace(dataDir, from)
+    await leave(dataDir, from)
     return removed
   } finally {
     await source.close()
     await target.close()
   }
+}
+
+/** Leaves nothing in a place without packs that the next store there could take for its own. */
+async function leave(dataDir: string, place: PackPlace): Promise<void> {
+  if (place.kind === 'bucket') await withBucket(place.bucket, removeSnapshots)
+  await releasePlace(dataDir, place)
 }
 
 function describeLeft(to: string, left: number): string {

@@ -30,3 +30,8 @@ export async function listSnapshots(bucket: Pick<Bucket, 'list'>): Promise<Snaps
   }
   return found.toSorted((a, b) => b.number - a.number)
 }
+
+/** Removes all snapshots of a store that leaves the bucket. Errors: those of the bucket. */
+export async function removeSnapshots(bucket: Bucket): Promise<void> {
+  for (const { key } of await listSnapshots(bucket)) await bucket.remove(key)
+}
