@@ -327,6 +327,19 @@ test('a job whose request was invalid is logged without a stack, and not as an e
   expect(maintenance.jobs.tallies()).toEqual([])
 })
 
+test('a job that nobody asked for is not refused: it failed', async () => {
+  const { maintenance, lines } = await startFailing()
+  const fail = async (): Promise<never> => {
+    throw storeError('invalid_request', 'the bucket holds the packs of another store', {
+      field: 'TROVE_S3_BUCKET',
+    })
+  }
+  const { id } = maintenance.jobs.start('snapshot', fail, { origin: 'schedule' })
+  await maintenance.jobs.ended(id)
+  expect(lines).toMatchObject([{ level: 'error', message: 'snapshot failed', job: id }])
+  expect(maintenance.jobs.tallies()).toMatchObject([{ kind: 'snapshot', failed: 1 }])
+})
+
 test('a dry run does not count as a collection', async () => {
   const { maintenance } = await startFailing()
   const plan = maintenance.collect({ reach: 'now', dryRun: true })

@@ -98,7 +98,7 @@ export function createJobs({ now, log }: { now(): number; log: Log }): Jobs {
           return done
         } catch (error) {
           const failure = asError(error)
-          if (hasCode(failure, 'invalid_request'))
+          if (origin === 'request' && hasCode(failure, 'invalid_request'))
             log.info(`${kind} was refused`, { job: id, reason: failure.message })
           else if (failure.name !== 'AbortError') {
             count(job, (tally) => ({ failed: tally.failed + 1 }))
