@@ -29,8 +29,11 @@ export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
       return await reading.run(name, async () => {
         const key = sealedPackPath(name)
         if (lengthBytes > 0) return await bucket.read(key, offset, lengthBytes)
-        // An empty range cannot be requested.
-        await bucket.sizeBytes(key)
+        // An empty range cannot be requested, and HEAD tells absence by a bare 404, as a proxy may.
+        await bucket.read(key, 0, 1).catch((error: unknown) => {
+          // An empty object has no such byte.
+          if (!hasCode(error, 'blob_damaged')) throw error
+        })
         return Buffer.alloc(0)
       })
     },
