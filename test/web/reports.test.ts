@@ -114,6 +114,7 @@ describe('test results of .NET', () => {
       seconds: 0.5,
     })
     expect(parseTrx(trx.slice(0, 500))).toMatchObject({ isWhole: false })
+    expect(parseTrx(trx.replaceAll('duration', 'other'))).toMatchObject({ seconds: null })
     expect(parseTrx(results)).toBeUndefined()
     expect(parseTrx('')).toBeUndefined()
   })

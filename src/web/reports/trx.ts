@@ -40,7 +40,8 @@ export function parseTrx(text: string): TestResults | undefined {
   }
   if (!isTestRun) return undefined
   const isWhole = step.done === true && step.value && depth === 0
-  const seconds = tests.reduce((sum, each) => sum + (each.seconds ?? 0), 0)
+  const times = tests.flatMap(({ seconds }) => seconds ?? [])
+  const seconds = times.length === 0 ? null : times.reduce((sum, each) => sum + each, 0)
   return { tests: tests.map(trimmed), seconds, isWhole }
 }
 
