@@ -1,5 +1,6 @@
 /** Parses what visitors send to pages: forms, days, page numbers, ids. */
 import { invalidRequest } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run/run.ts'
 import type { AppContext, AppRequest } from '../http/context.ts'
 import { fieldsLimit, readBytesBody } from '../http/body/request-body.ts'
@@ -30,8 +31,10 @@ export function formatIds(ids: readonly number[]): string {
   return ids.map((id, index) => id - (ids[index - 1] ?? 0)).join(',')
 }
 
-/** Errors: invalid_request. */
+/** Reads at most one id more than a form may have. Errors: invalid_request. */
 export function parseIds(text: string): number[] {
   let last = 0
-  return text.split(',').map((step) => (last += parsePositiveInteger(step, 'ids')))
+  return text
+    .split(',', limits.bulkDeleteMax + 1)
+    .map((step) => (last += parsePositiveInteger(step, 'ids')))
 }

@@ -121,6 +121,17 @@ test('the ids of the largest bulk action fit on a page', () => {
   expect(() => parseIds('1,-1')).toThrow('ids')
 })
 
+test.each(['ids', 'id'])(
+  'more artifacts than a bulk action may have are refused (%s)',
+  async (field) => {
+    const many = Array.from({ length: limits.bulkDeleteMax + 1 }, () => '1')
+    const more = `&${field}=${many.join(field === 'ids' ? ',' : '&id=')}`
+    const { status, html } = await post('keep', [], more)
+    expect(status).toBe(413)
+    expect(html).toContain(`More than ${limits.bulkDeleteMax} artifacts match`)
+  },
+)
+
 test('a deletion reports how many artifacts it deleted, and offers to restore these', async () => {
   meanwhile = removeSecond
   const page = await change('delete-confirmed', ids)

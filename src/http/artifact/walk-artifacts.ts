@@ -43,13 +43,13 @@ export async function collectArtifacts(
   const found: Artifact[] = []
   for await (const artifact of walkArtifacts(context, filter)) {
     if (!isMeant(artifact)) continue
-    if (found.length === limits.bulkDeleteMax) throw tooMany()
+    if (found.length === limits.bulkDeleteMax) throw tooManyArtifacts()
     found.push(artifact)
   }
   return found.reverse()
 }
 
-function tooMany(): Error {
+export function tooManyArtifacts(): Error {
   const limitValue = limits.bulkDeleteMax
   const reason = `more than ${limitValue} artifacts match: narrow the filter`
   return tooLarge('artifacts at once', limitValue, reason)

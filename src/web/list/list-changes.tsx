@@ -1,5 +1,6 @@
 /** Bulk actions on the artifacts of a project's list, and the notice that reports their outcome. */
 import { invalidRequest } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
 import { changedExpiresAt, isLive, isRestorable } from '../../core/policy/retention.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
 import { dayMs, counted, formatCount } from '../../core/units.ts'
@@ -9,7 +10,7 @@ import type { AppContext, AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { requireDelete } from '../../http/access/strict.ts'
-import { collectArtifacts } from '../../http/artifact/walk-artifacts.ts'
+import { collectArtifacts, tooManyArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact, Project, RetentionChange } from '../../metadata/metadata.ts'
 import { DeletePage, requireWord } from '../artifact/delete-page.tsx'
@@ -138,7 +139,7 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
 }
 
 /** Returns the selected artifacts, or all that match the filter, to which the action applies,
- *  and how many were selected. Errors: invalid_request if there are none. */
+ *  and how many were selected. Errors: invalid_request if there are none, too_large. */
 async function chosenArtifacts(
   context: AppContext,
   project: Project,
@@ -146,8 +147,9 @@ async function chosenArtifacts(
 ): Promise<{ artifacts: Artifact[]; count: number }> {
   const ids = [
     ...form.getAll('id').map((id) => parsePositiveInteger(id, 'id')),
-    ...form.getAll('ids').flatMap(parseIds),
+    ...form.getAll('ids').slice(0, 1).flatMap(parseIds),
   ]
+  if (ids.length > limits.bulkDeleteMax) throw tooManyArtifacts()
   const isAll = form.get('all') === '1'
   const filter = isAll ? filterOf(project, query) : { projectId: project.id, ids }
   const chosen = (artifacts: Artifact[]) => ({
