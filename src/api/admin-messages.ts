@@ -8,7 +8,10 @@ export const statsSchema = z
   .object({
     artifacts: count,
     files: count,
-    logicalBytes: bytes.meta({ description: 'Sum of the file sizes of live artifacts.' }),
+    logicalBytes: bytes.meta({
+      description:
+        'Sum of the file sizes of live artifacts. Like their number, it includes what has expired until garbage collection notices.',
+    }),
     removedBytes: bytes.meta({
       description:
         'Sum of the file sizes of deleted artifacts that still hold their content, because they can be restored or are being read.',

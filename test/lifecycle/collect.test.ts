@@ -151,14 +151,16 @@ test('a lost pack does not end a round, and its contents are known to be damaged
   expect(await store.metadata.figures()).toMatchObject({ damagedArtifacts: 1 })
 })
 
-test('an expired artifact is gone, and so are its bytes', async () => {
+test('an expired artifact is gone, and so are its bytes, which count until then', async () => {
   const store = await openStore()
-  await upload(store, [1])
+  const logicalBytes = (await upload(store, [1])).get(1)!.logicalBytes
   const later = { ...store.ports, now: () => start + 91 * day }
   const plan = await planNow(later)
   expect(plan.expired).toBe(1)
+  expect(await store.metadata.figures()).toMatchObject({ artifacts: 1, logicalBytes })
   const done = await collectNow(later)
   expect(done).toMatchObject({ expired: 1, freedBytes: plan.freedBytes, waitingBytes: 0 })
+  expect(await store.metadata.figures()).toMatchObject({ artifacts: 0, logicalBytes: 0 })
   expect(await store.packBytes()).toBe(0)
 })
 
