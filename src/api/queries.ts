@@ -198,6 +198,14 @@ export const auditQuery = z.strictObject({
   kind: z.enum(actKinds).optional(),
   since: instant.optional().meta({ description: 'Only entries at or after this instant.' }),
   artifact: identifier.optional().meta({ description: 'Only entries about this artifact.' }),
+  token: z
+    .string()
+    .regex(/^[0-9a-f]{8,32}$/, 'must be the id of a token, or at least its first 8 digits')
+    .optional()
+    .meta({
+      description:
+        'Beginning of the id of a token: only what it did, what tokens made with it did, and what was done to it.',
+    }),
   ...paging,
 })
 

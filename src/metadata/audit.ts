@@ -74,6 +74,8 @@ export interface ActFilter {
   /** Only acts at this instant or later. */
   since?: number | undefined
   artifactId?: number | undefined
+  /** Beginning of a token's id: only acts of that token, of one made with it, or on it. */
+  tokenId?: string | undefined
 }
 
 export interface AuditMetadata {

@@ -239,6 +239,15 @@ test('long-lived and revoked tokens are recorded by id', async () => {
     token: await server.token({ project: 'octo/other' }),
   })
   expect(await newest()).toMatchObject({ kind: 'revoke-all', project: 'octo/other', by: person })
+  const idOf = (act: Awaited<ReturnType<typeof newest>>): string => act.details.token!.id
+  const { items: about } = await readAudit(`token=${idOf(minted).slice(0, 8)}`)
+  expect(about.map(({ id }) => id)).toEqual([revoked.id, minted.id])
+  const [by] = minted.by!.tokenIds
+  const { items: did } = await readAudit(`token=${by}`)
+  expect(did.map(({ kind }) => kind)).toEqual(['token', 'token'])
+  expect((await readAudit('token=00000000')).items).toEqual([])
+  const short = await server.send('/api/v1/audit?token=0000', { token: await server.token(admin) })
+  expect((await problemOf(short)).status).toBe(400)
   // Neither a token nor a part of one is in the log.
   const all = JSON.stringify(await readAudit('limit=200'))
   expect(all).not.toContain(token.slice(0, 20))

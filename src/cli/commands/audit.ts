@@ -24,6 +24,7 @@ const flags = {
     help: `only acts of this kind: ${actKinds.join(', ')}`,
   },
   artifact: { value: 'ID', read: parsePositiveInteger, help: 'only acts on this artifact' },
+  'token-id': { value: 'ID', help: 'only acts by this token or on it; the first 8 digits suffice' },
   since: {
     value: 'TIME',
     read: parseSince,
@@ -45,7 +46,7 @@ export const auditCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, stdout, stderr, signal }) {
     const { project, kind, artifact, since, limit: wanted = limits.listPageDefault } = given
-    const narrowing = { project, kind, artifact, since }
+    const narrowing = { project, kind, artifact, token: given['token-id'], since }
     const { server } = await connect({ url: given.url, project }, { stderr, signal })
     const acts = listItems<WireAct>(server, auditPath, narrowing, signal, wanted + 1)
     const { items, isCut } = await takeFirst(acts, wanted)

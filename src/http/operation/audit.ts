@@ -23,6 +23,7 @@ async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
     kind,
     since,
     artifact: artifactId,
+    token: tokenId,
     limit,
     cursor,
   } = parseQuery(c, auditQuery)
@@ -34,6 +35,7 @@ async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
       kind,
       since: since === undefined ? undefined : Date.parse(since),
       artifactId,
+      tokenId,
     },
     limit,
     before: parseOffsetCursor(cursor),

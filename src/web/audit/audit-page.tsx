@@ -15,7 +15,7 @@ export interface AuditView {
   /** Null: all projects. */
   project: string | null
   /** The filter as given; '' for any. */
-  query: { kind: string; days: string; artifact: string }
+  query: { kind: string; days: string; artifact: string; token: string }
   acts: WireAct[]
   /** Cursor of the next page; null on the last page. */
   next: number | null
@@ -30,7 +30,7 @@ export function AuditPage(view: AuditView): Html {
       <h1>{project === null ? 'Audit log' : `Audit log of ${project}`}</h1>
       {project !== null && <ProjectMenu project={project} current="audit" mayWrite />}
       <Filter {...view} />
-      {acts.length === 0 ? <p>No entries match.</p> : <Acts {...view} />}
+      {acts.length === 0 ? <NoActs {...view} /> : <Acts {...view} />}
       <NextPage
         href={next === null ? null : auditPagePath(project, { ...query, before: String(next) })}
         label="Older"
@@ -41,6 +41,15 @@ export function AuditPage(view: AuditView): Html {
         sign-ins in an hour, only the first are listed.
       </p>
     </>
+  )
+}
+
+function NoActs({ project, query }: AuditView) {
+  if (Object.values(query).every((value) => value === '')) return <p>There are no entries.</p>
+  return (
+    <p>
+      No entries match. <a href={auditPagePath(project)}>Clear filters</a>
+    </p>
   )
 }
 
@@ -62,6 +71,18 @@ function Filter({ project, query }: AuditView) {
         value={query.artifact}
         title="The numeric id of an artifact"
       />
+      <label>
+        Token
+        <input
+          name="token"
+          value={query.token}
+          pattern="\s*[0-9a-f]{8,32}\s*"
+          title="The id of a token, or its first digits"
+          size={14}
+          spellcheck={false}
+          autocomplete="off"
+        />
+      </label>
       <button>Filter</button>
     </form>
   )
@@ -80,7 +101,7 @@ function Acts({ project, acts, now }: AuditView) {
             </td>
           )}
           <td>
-            <Who act={act} />
+            <Who act={act} project={project} />
           </td>
           <td>
             <What act={act} />
@@ -92,16 +113,17 @@ function Acts({ project, acts, now }: AuditView) {
   )
 }
 
-function Who({ act }: { act: WireAct }) {
+/** The token leads to all that it did. */
+function Who({ act, project }: { act: WireAct } & Pick<AuditView, 'project'>) {
   const tokenIds = act.by?.tokenIds ?? []
   const [id] = tokenIds
   return (
     <>
       {shortened(actorWords(act))}{' '}
       {id !== undefined && (
-        <span class="quiet" title={tokenIds.join(', ')}>
+        <a href={auditPagePath(project, { token: id })} title={tokenIds.join(', ')}>
           token {shortTokenId(id)}
-        </span>
+        </a>
       )}
     </>
   )

@@ -16,17 +16,30 @@ export async function auditPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const { project } = await overseenPlace(context, c)
   const read = (name: string): string => c.req.query(name) ?? ''
-  const query = { kind: read('kind'), days: read('days'), artifact: read('artifact') }
+  const query = {
+    kind: read('kind'),
+    days: read('days'),
+    artifact: read('artifact'),
+    token: read('token').trim(),
+  }
   const now = context.now()
-  const { kind, artifact: artifactId } = parseInput(
-    auditQuery.pick({ kind: true, artifact: true }),
-    { kind: query.kind || undefined, artifact: query.artifact || undefined },
+  const {
+    kind,
+    artifact: artifactId,
+    token: tokenId,
+  } = parseInput(
+    auditQuery.pick({ kind: true, artifact: true, token: true }),
+    {
+      kind: query.kind || undefined,
+      artifact: query.artifact || undefined,
+      token: query.token || undefined,
+    },
     'query',
   )
   const since = query.days === '' ? undefined : now - daysOf(query.days) * dayMs
   const before = read('before') === '' ? undefined : parsePositiveInteger(read('before'), 'before')
   const { items, next } = await readAudit(context, {
-    filter: { project: project ?? undefined, kind, since, artifactId },
+    filter: { project: project ?? undefined, kind, since, artifactId, tokenId },
     limit: actsShown,
     before,
   })

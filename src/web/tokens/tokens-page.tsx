@@ -9,7 +9,7 @@ import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { NextPage, Table } from '../parts/table.tsx'
-import { tokensPagePath } from '../paths.ts'
+import { auditPagePath, tokensPagePath } from '../paths.ts'
 
 export interface TokensView {
   /** Null: all projects. */
@@ -40,7 +40,7 @@ export function TokensPage(view: TokensView): Html {
         job tokens that live for at most a day, nor tokens that <code>trove token --data</code>{' '}
         minted, which the server does not know about. To revoke such a token, run{' '}
         <code>trove revoke &lt; FILE</code>
-        {project !== null && ', or revoke all tokens at once'}.
+        {project !== null && ', or revoke all tokens at once'}. A token’s id leads to what it did.
       </p>
       {project !== null && revoking === undefined && (
         <p>
@@ -98,9 +98,14 @@ function Tokens({ project, tokens, now }: TokensView) {
       {tokens.map((token) => (
         <tr>
           <td>
-            <span class="digest" title={token.id}>
+            <a
+              class="digest"
+              href={auditPagePath(project, { token: token.id })}
+              title={token.id}
+              aria-label={`What token ${shortTokenId(token.id)} did`}
+            >
               {shortTokenId(token.id)}
-            </span>
+            </a>
             {token.session && <span class="badge">browser</span>}
           </td>
           {project === null && (

@@ -1,6 +1,6 @@
 /** The audit log: one row per transaction that performs somebody's act, written by that
  *  transaction, so that neither exists without the other. */
-import { and, desc, gte, sql } from 'drizzle-orm'
+import { type SQL, and, desc, gte, sql } from 'drizzle-orm'
 import { auditLog } from '../../../../schema/audit.ts'
 import type { ActKind, Actor } from '../../../core/audit.ts'
 import { limits } from '../../../core/limits.ts'
@@ -78,7 +78,7 @@ const purgeBatch = 50
 function createActList(connection: Connection): AuditMetadata['listActs'] {
   const { orm } = connection
   const withNames = createNaming(connection)
-  return async ({ project, kind, since, artifactId }, { limit, before }) => {
+  return async ({ project, kind, since, artifactId, tokenId }, { limit, before }) => {
     const isMatch = and(
       equals(auditLog.kind, kind),
       given(since, (at) => gte(plain(auditLog.at), at)),
@@ -86,6 +86,11 @@ function createActList(connection: Connection): AuditMetadata['listActs'] {
         artifactId,
         (id) => sql`${id} IN (SELECT j.value FROM json_each(${auditLog.artifactIds}) j)`,
       ),
+      given(tokenId, (start) => {
+        const begins = (id: SQL): SQL => sql`substr(${id}, 1, ${start.length}) = ${start}`
+        return sql`(EXISTS (SELECT 1 FROM json_each(${auditLog.actor}, '$.tokenIds') j WHERE ${begins(sql`j.value`)})
+          OR ${begins(sql`json_extract(${auditLog.details}, '$.token.id')`)})`
+      }),
     )
     const found: (typeof auditLog.$inferSelect)[] = []
     await inStretches(connection, {
