@@ -7,6 +7,7 @@ import type { Html } from './parts/html.ts'
 
 export interface Crumb {
   label: string
+  /** '': the page itself. */
   href: string
 }
 
@@ -61,9 +62,9 @@ export function Layout({
           </a>
           <nav aria-label="Breadcrumb" class="crumbs">
             <ol>
-              {crumbs.map(({ label, href }, index) => (
+              {crumbs.map(({ label, href }) => (
                 <li>
-                  <a href={href} aria-current={index === crumbs.length - 1 ? 'page' : undefined}>
+                  <a href={href} aria-current={href === '' || href === path ? 'page' : undefined}>
                     {label}
                   </a>
                 </li>

@@ -24,6 +24,7 @@ import { DeletedNotice } from '../artifact/delete-page.tsx'
 import { numberOfQuery } from '../input.ts'
 import { crumbsOf } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
+import { shortened } from '../parts/format.tsx'
 import { createReportFinder, type FindReports } from '../reports/find-reports.ts'
 import { type ArtifactReports, RunReports } from '../reports/run-reports.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
@@ -170,7 +171,10 @@ async function jobPage(web: Web, c: AppRequest): Promise<Response> {
   const reports = await showStepReports(web, { run, record, job, signal }, reportsOfJob)
   return await sendPage(web, c, {
     title: `${job.name} · Run ${run.number} · ${run.project}`,
-    crumbs: crumbsOf({ project: run.project, run: run.number }),
+    crumbs: [
+      ...crumbsOf({ project: run.project, run: run.number }),
+      { label: shortened(job.name), href: '' },
+    ],
     body: <JobPage run={run} job={job} reports={reports} />,
   })
 }
