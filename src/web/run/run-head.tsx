@@ -27,7 +27,8 @@ export function RunHead({
           <FailedJobs jobs={recorded?.shown.jobs ?? []} />
           {(record.conclusion === null || record.conclusion === 'stale') && (
             <>
-              , last update <Time at={record.updatedAt} now={now} />
+              {record.conclusion === 'stale' && ', its end was not reported'}, last update{' '}
+              <Time at={record.updatedAt} now={now} />
             </>
           )}
         </Fact>
