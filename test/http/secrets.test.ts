@@ -121,7 +121,9 @@ describe('pages', () => {
     await scanNow(server)
     const page = await pageOf(id)
     expect(page).toMatch(/role="alert".*This artifact contains 3 secrets.*Revoke/s)
-    expect(page).toContain('GitHub token in line 1, GitHub token in line 2')
+    expect(page).toMatch(
+      /GitHub token in <a href="[^"]*\/blob\/[^"]*#L1">line 1<\/a>, GitHub token in <a href="[^"]*#L2">line 2<\/a>/,
+    )
     expect(page).toContain('Not a secret</button>')
     expect(await pageOf(id, '', 'read')).not.toContain('Not a secret</button>')
     const { links } = await readJson<WireArtifact>(`/api/v1/artifacts/${id}`)

@@ -63,7 +63,13 @@ function Files({ head, secrets }: { head: Head; secrets: Secret[] }) {
       {[...byFile].slice(0, namedMax).map(([path, ofFile]) => (
         <li>
           <a href={blobPath(head.artifact, path)}>{path}</a>:{' '}
-          {ofFile.map(({ kind, line }) => `${secretTitle(kind)} in line ${line}`).join(', ')}
+          {ofFile.map(({ kind, line }, index) => (
+            <>
+              {index > 0 && ', '}
+              {secretTitle(kind)} in{' '}
+              <a href={`${blobPath(head.artifact, path)}#L${line}`}>line {line}</a>
+            </>
+          ))}
           {head.mayWrite && <Dismissal head={head} secret={ofFile[0]!} />}
         </li>
       ))}
