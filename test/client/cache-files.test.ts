@@ -1,5 +1,6 @@
 /** How many files the client's cache keeps, and which. */
 import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { readdir, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -8,12 +9,18 @@ import { makeDirectory } from './tree.ts'
 
 test.each(['mkfifo', 'mkdir'])('what %s made in place of a file is not read', async (make) => {
   const path = join(await makeDirectory(), 'cached')
+  const openFiles = (): number => readdirSync('/proc/self/fd').length
+  const before = openFiles()
   execFileSync(make, [path])
   expect(await readCacheFile(path)).toBeUndefined()
   const file = await openCacheFile(path)
   await file.write(Buffer.from('new'), 0)
   await file.finish().catch(async () => await file.abandon().catch(() => {}))
   expect(await readCacheFile(path)).toEqual(make === 'mkfifo' ? Buffer.from('new') : undefined)
+  const other = await openCacheFile(path)
+  await other.abandon()
+  expect(readdirSync(dirname(path))).toEqual(['cached'])
+  expect(openFiles()).toBe(before)
 })
 
 test('the least recently used files are deleted, and reading a file counts as use', async () => {

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { cacheFilePath } from '../../src/client/cache/cache-files.ts'
+import { beginTreeCache, readTreeCache, treeCacheMagic } from '../../src/client/cache/tree-cache.ts'
 import { isRacy, isSettled, isSettledAsMade } from '../../src/client/files/racy.ts'
 import { readStatCache, rememberSource } from '../../src/client/upload/stat-cache.ts'
-import { digestOf } from '../../src/core/bytes/digest.ts'
+import { digestOf, digestToBytes } from '../../src/core/bytes/digest.ts'
 import { linesOf } from '../core/manifest-lines.ts'
 import { makeDirectory } from './tree.ts'
 
@@ -71,6 +72,38 @@ test('an absent, truncated or damaged cache is ignored', async () => {
     expect(await readStatCache(path), `${at} bytes`).toBeNull()
   }
   await writeFile(path, Buffer.concat([bytes, Buffer.from('x')]))
+  expect(await readStatCache(path)).toBeNull()
+  const onlyBegun = Buffer.alloc(bytes.length)
+  bytes.copy(onlyBegun, 0, 0, 24)
+  for (const length of [40, bytes.length]) {
+    await writeFile(path, onlyBegun.subarray(0, length))
+    expect(await readStatCache(path), `${length} bytes`).toBeNull()
+  }
+})
+
+test('a cache of another kind or version is ignored', async () => {
+  const path = await newPath()
+  const { text, starts } = linesOf(Buffer.from('d 700 a\n'))
+  const tree = {
+    count: 1,
+    origin: digestToBytes(treeDigest),
+    text: [text],
+    lineStarts: () => starts,
+  }
+  const own = treeCacheMagic('stat', 3)
+  for (const magic of [own, treeCacheMagic('stat', 2), treeCacheMagic('destination', 3)]) {
+    await beginTreeCache(path, magic, tree).save(new Float64Array(4))
+    expect((await readTreeCache(path, own)) !== null).toBe(magic === own)
+  }
+})
+
+test('a cache that cannot be written does no harm', async () => {
+  const path = join(await makeDirectory({ file: 'x' }), 'file/cache')
+  const tree = { count: 0, origin: Buffer.alloc(0), text: [], lineStarts: () => Uint32Array.of(0) }
+  const writer = beginTreeCache(path, treeCacheMagic('stat', 3), tree)
+  await setTimeout(20)
+  await writer.save(new Float64Array(0))
+  await writer.abandon()
   expect(await readStatCache(path)).toBeNull()
 })
 
