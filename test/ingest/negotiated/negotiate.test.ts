@@ -425,11 +425,14 @@ describe('a commit', () => {
     const digest = digestOf(small)
     const text = `${manifestHeader}f 644 ${small.length + 1} ${digest} small\n`
     const treeDigest = digestOf(text)
-    await session.step(
-      { step: 'manifest', treeDigest, entryCount: 1, encoding: 'gzip' },
-      gzipSync(text),
-    )
+    const offer = async (): Promise<unknown> => {
+      const job = { step: 'manifest', treeDigest, entryCount: 1, encoding: 'gzip' } as const
+      return await session.step(job, gzipSync(text))
+    }
+    await offer()
     await session.step({ step: 'blobs' }, record(small))
+    // Once the content is known, already when it is offered.
+    await expect(offer()).rejects.toThrow(`small was announced with ${small.length + 1} bytes`)
     const tree = { treeDigest, entryCount: 1, fileCount: 1, logicalBytes: small.length + 1 }
     await expect(session.step({ step: 'commit', tree, ...session.target })).rejects.toMatchObject({
       code: 'length_mismatch',
