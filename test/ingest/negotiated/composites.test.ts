@@ -1,0 +1,51 @@
+/** Large files that a client offers by their parts. */
+import { expect, test } from 'vitest'
+import { decodeOrdinals } from '../../../src/core/bytes/blob-exchange.ts'
+import { openStore } from '../open-store.ts'
+import { compositeOf, encoded, openSession, record } from './open-session.ts'
+
+const texts = (...list: string[]): Buffer[] => list.map((text) => Buffer.from(text.repeat(50)))
+
+test('files whose parts come in several lists are all assembled', async () => {
+  const store = await openStore()
+  const session = await openSession(store, 'mine/app')
+  const lists = [texts('a', 'b'), texts('c', 'd'), texts('e', 'a')]
+  const files = Object.fromEntries(lists.map((parts) => [`${parts[0]}`, Buffer.concat(parts)]))
+  await session.offer(files)
+  for (const parts of lists) await session.step({ step: 'parts' }, encoded(compositeOf(parts)))
+  const sent = texts('a', 'b', 'c', 'd', 'e').map((part) => record(part))
+  await session.step({ step: 'blobs' }, Buffer.concat(sent))
+  expect(await session.commit(files)).toMatchObject({ created: true })
+})
+
+test('no more is assembled than an artifact may have, however short the lists are', async () => {
+  const store = await openStore({ artifactBytesMax: 1000 })
+  const session = await openSession(store, 'mine/app')
+  const [part] = texts('a') as [Buffer]
+  const files = { part }
+  await session.offer(files)
+  await session.step({ step: 'blobs' }, record(part))
+  for (const count of [11, 10]) {
+    const parts = Array.from({ length: count }, () => part)
+    await session.step({ step: 'parts' }, encoded(compositeOf(parts)))
+  }
+  await expect(session.commit(files)).rejects.toMatchObject({ code: 'too_large' })
+})
+
+test('a part is sent if the store has it only as a stream that cannot be continued', async () => {
+  const store = await openStore()
+  const parts = texts('in a zip', 'new')
+  await store.putZip('zip', { file: parts[0]! })
+  const session = await openSession(store, 'acme/app')
+  const files = { large: Buffer.concat(parts) }
+  await session.offer(files)
+  const missing = await session.step({ step: 'parts' }, encoded(compositeOf(parts)))
+  expect(decodeOrdinals(missing)).toEqual([0, 1])
+  await session.step({ step: 'blobs' }, record(parts[1]!))
+  await expect(session.commit(files)).rejects.toMatchObject({
+    code: 'upload_incomplete',
+    details: { missing: 1 },
+  })
+  await session.step({ step: 'blobs' }, record(parts[0]!))
+  expect(await session.commit(files)).toMatchObject({ created: true })
+})
