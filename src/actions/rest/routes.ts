@@ -9,6 +9,7 @@ import { isLive } from '../../core/policy/retention.ts'
 import { headShaOf, isSameProject } from '../../core/run/run.ts'
 import { requireBearerReader } from '../../http/access/authenticate.ts'
 import { seenBy } from '../../http/access/seen-by.ts'
+import { sendJson } from '../../http/body/gzip.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { numberParameter, projectParameter } from '../../http/input.ts'
 import { instant } from './instant.ts'
@@ -120,7 +121,7 @@ async function listResponse(
 ): Promise<Response> {
   const objects: object[] = []
   for (const artifact of artifacts) objects.push(await artifactObject(context, c, artifact))
-  return c.json({ total_count: total, artifacts: objects })
+  return await sendJson(c, { total_count: total, artifacts: objects })
 }
 
 async function artifactObject(

@@ -4,6 +4,7 @@
 import type { Hono } from 'hono'
 import { runPagePath } from '../../api/paths.ts'
 import { formatProjectPath, headShaOf, isOfPullRequest } from '../../core/run/run.ts'
+import { sendJson } from '../../http/body/gzip.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { instant } from './instant.ts'
 import { projectParameter } from '../../http/input.ts'
@@ -59,7 +60,7 @@ export async function runListResponse(
       ? []
       : await context.metadata.listRuns(project.id, { limit: foundMax, filter })
   const runs = await runObjects(context, c, takePage(context, c, found))
-  return c.json({ total_count: found.length, workflow_runs: runs })
+  return await sendJson(c, { total_count: found.length, workflow_runs: runs })
 }
 
 async function runObjects(context: AppContext, c: AppRequest, runs: Run[]): Promise<object[]> {

@@ -29,6 +29,7 @@ import { requireReader } from '../access/authenticate.ts'
 import { seenBy } from '../access/seen-by.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { sendJson } from '../body/gzip.ts'
 import { cutPage, linkNext, parseBody, parseNumbersCursor, parseQuery } from '../input.ts'
 
 export function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext): void {
@@ -114,7 +115,7 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   const all =
     total ?? (isCounted ? end : (await context.metadata.sumArtifacts(filter, now)).artifacts)
   const nextCursor = linkNext(context, c, last === undefined ? null : [end, all, last.id])
-  return c.json({
+  return await sendJson(c, {
     items: items.map((each) => artifactMessage(seenBy(principal, each), { origin, now })),
     nextCursor,
     total: all,

@@ -11,6 +11,7 @@ import { artifactMessage } from './artifact-message.ts'
 import { requireReader } from '../access/authenticate.ts'
 import { seenBy } from '../access/seen-by.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { sendJson } from '../body/gzip.ts'
 import { cutPage, digestField, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 
 export function addDigestRoutes(app: Hono<AppEnv>, context: AppContext): void {
@@ -33,7 +34,7 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   const { items, last } = cutPage(found, query.limit)
   const nextCursor = linkNext(context, c, last?.artifact.id ?? null)
   const origin = publicOrigin(context, c)
-  return c.json({
+  return await sendJson(c, {
     items: items.map(({ artifact, path }) => ({
       ...artifactMessage(seenBy(principal, artifact), { origin, now }),
       path,

@@ -11,6 +11,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'
 import { seenBy } from '../access/seen-by.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { sendJson } from '../body/gzip.ts'
 import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
 import { walkArtifacts } from './walk-artifacts.ts'
@@ -28,7 +29,7 @@ export function addHistoryRoutes(app: Hono<AppEnv>, context: AppContext): void {
     const nextCursor = linkNext(context, c, history.next)
     const links = { origin: publicOrigin(context, c), now: context.now() }
     const messageOf = (each: Artifact) => artifactMessage(seenBy(principal, each), links)
-    return c.json({
+    return await sendJson(c, {
       path,
       items: history.versions.map(({ found, newest, oldest, artifacts }) => ({
         entry: found && entryMessage(found),

@@ -22,6 +22,7 @@ import { liveArtifact } from '../access/access.ts'
 import { entryMessage } from './artifact-message.ts'
 import { preconditionStatus } from '../body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { acceptsGzip, sendJson } from '../body/gzip.ts'
 import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
 import { linkNext, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
 
@@ -51,7 +52,8 @@ export function addManifestRoutes(app: Hono<AppEnv>, context: AppContext): void 
     const listing = await context.metadata.listDirectory(artifact.id, { directory, limit, from })
     if (listing === undefined) throw noSuchPath(artifact, directory)
     const nextCursor = linkNext(context, c, listing.next)
-    return c.json({ path: directory, items: listing.children.map(entryMessage), nextCursor })
+    const items = listing.children.map(entryMessage)
+    return await sendJson(c, { path: directory, items, nextCursor })
   })
 }
 
@@ -81,13 +83,14 @@ async function manifestStream(
   under: string,
 ): Promise<Response> {
   const directory = withoutEndSlashes(under)
-  const tag = etag(artifact, directory === '' ? '' : `;${digestOf(directory)}`)
+  const view = directory === '' ? '' : `;${digestOf(directory)}`
+  const tag = etag(artifact, acceptsGzip(c) ? `${view};gzip` : view)
   const unread = preconditionResponse(c, tag)
   if (unread !== undefined) return unread
   const subtree = await findSubtree(context.metadata, artifact, directory)
   const headers = { [entriesHeader]: String(countSubtree(subtree)), etag: tag }
   const lines = linesOf(messagesOf(context, artifact, subtree))
-  return await sendPieces(context, c, lines, { type: ndjsonType, headers })
+  return await sendPieces(context, c, lines, { type: ndjsonType, headers, gzip: { level: 1 } })
 }
 
 async function* messagesOf(
@@ -98,7 +101,7 @@ async function* messagesOf(
   for await (const listed of walkSubtree(metadata, id, subtree)) yield entryMessage(listed)
 }
 
-/** The tree digest; other views of the same manifest add a suffix. */
+/** The tree digest; other views and encodings of the same manifest add a suffix. */
 function etag(artifact: Artifact, view: string): string {
   return `"${formatWireDigest(artifact.treeDigest)}${view}"`
 }

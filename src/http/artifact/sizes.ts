@@ -7,6 +7,7 @@ import { measureSizes } from '../../browse/sizes.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { liveArtifact } from '../access/access.ts'
 import type { AppContext, AppEnv } from '../context.ts'
+import { sendJson } from '../body/gzip.ts'
 import { parseQuery } from '../input.ts'
 
 export function addSizeRoutes(app: Hono<AppEnv>, context: AppContext): void {
@@ -19,6 +20,6 @@ export function addSizeRoutes(app: Hono<AppEnv>, context: AppContext): void {
       limit: query.limit,
       signal,
     })
-    return c.json({ path, ...sizes } satisfies WireDirectorySizes)
+    return await sendJson(c, { path, ...sizes } satisfies WireDirectorySizes)
   })
 }

@@ -33,6 +33,18 @@ export async function sendBytes(
   return c.body(packed, status, { ...headers, 'content-encoding': 'gzip' })
 }
 
+/** A shorter body fits into a packet as it is. */
+const shortBytes = 1024
+
+/** Lists have long values that repeat: gzip leaves a tenth, which saves round trips on a new
+ *  connection. */
+export async function sendJson(c: AppRequest, value: object): Promise<Response> {
+  const bytes = Buffer.from(JSON.stringify(value))
+  const headers = { 'content-type': 'application/json', vary: 'Accept-Encoding' }
+  if (bytes.length < shortBytes) return c.body(bytes, 200, headers)
+  return await sendBytes(c, bytes, { headers, level: 1 })
+}
+
 /** When the reader stops, `pieces` end, too. */
 export async function* gzipped(
   pieces: AsyncIterable<Uint8Array>,
