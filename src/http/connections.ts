@@ -1,8 +1,9 @@
 /** Bounds the number of connections. Each is an open file and needs no token, so without a bound
  *  connections could use up the files that packs and uploads need. */
 import { readFile } from 'node:fs/promises'
-import type { RequestListener, Server } from 'node:http'
+import type { RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { limits } from '../core/limits.ts'
 
 export interface Connections {
@@ -10,6 +11,8 @@ export interface Connections {
   readonly open: ReadonlySet<Socket>
   /** Marks the connection of a request as busy until the response is sent. */
   whileBusy(listener: RequestListener): RequestListener
+  /** The response that is being made for the request in progress. */
+  responseOn(socket: Duplex): ServerResponse | undefined
   /** Limits the server to `max` connections. At the limit, the one idle for longest is closed to
    *  make room for the next. If none is idle, the next is rejected. */
   bound(server: Server, max: number): void
@@ -19,12 +22,16 @@ export function createConnections(): Connections {
   const open = new Set<Socket>()
   /** Connections without a complete request in progress, the one idle for longest first. */
   const idle = new Set<Socket>()
+  const responses = new WeakMap<Duplex, ServerResponse>()
   return {
     open,
+    responseOn: (socket) => responses.get(socket),
     whileBusy: (listener) => (request, response) => {
       const { socket } = request
       idle.delete(socket)
+      responses.set(socket, response)
       response.once('close', () => {
+        responses.delete(socket)
         if (open.has(socket)) idle.add(socket)
       })
       listener(request, response)

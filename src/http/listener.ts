@@ -8,6 +8,7 @@ import { invalidRequest } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { connectionsMax, createConnections } from './connections.ts'
 import { inTurn } from './in-turn.ts'
+import { rejectMalformed } from './malformed.ts'
 import { problemResponse } from './problem.ts'
 
 export interface Listener {
@@ -45,6 +46,9 @@ export async function listen(
   // Longer than the 60 s of common load balancers, so that none sends a request on a connection we
   // are closing.
   server.keepAliveTimeout = 65_000
+  server.on('clientError', (error, socket) => {
+    rejectMalformed(error, socket, connections.responseOn(socket)?.headersSent === true)
+  })
   connections.bound(server, await connectionsMax())
   server.listen(port, host)
   await once(server, 'listening')

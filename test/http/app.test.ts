@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { readFile, statfs } from 'node:fs/promises'
 import http from 'node:http'
+import { connect } from 'node:net'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { readServerConfig } from '../../src/config/config.ts'
@@ -375,3 +376,25 @@ test('a request whose target and Host make up no URL is rejected with a reason',
       expect([host, path, ...(await ask(host, path))]).toEqual([host, path, 400, reason])
   expect(await ask('localhost', '/a\\b')).toEqual([400, reason])
 })
+
+test.each([
+  [431, `GET /${'a'.repeat(20_000)} HTTP/1.1\r\n`, 'must have at most 16384 bytes'],
+  [431, `GET / HTTP/1.1\r\nCookie: ${'a'.repeat(20_000)}\r\n`, 'must have at most 16384 bytes'],
+  [400, 'NO HTTP\r\n', 'the request is not valid HTTP: Invalid method encountered'],
+  [400, 'GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n', 'Invalid character in Content-Length'],
+  [400, chunked('nonsense\r\n'), 'the request is not valid HTTP: Invalid character in chunk size'],
+  [413, chunked(`1;${'x'.repeat(20_000)}\r\n`), 'more than 16384 bytes of extensions'],
+])('what Node cannot parse is rejected with a reason (%d)', async (status, text, detail) => {
+  const socket = connect(Number(new URL(rig.url).port), '127.0.0.1').setEncoding('utf8')
+  socket.write(text)
+  let answer = ''
+  for await (const piece of socket) answer += piece as string
+  const [head = '', body = ''] = answer.split('\r\n\r\n')
+  expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} [A-Z]`))
+  expect(head).toContain(`Content-Length: ${body.length}`)
+  expect(JSON.parse(body)).toMatchObject({ status, detail: expect.stringContaining(detail) })
+})
+
+function chunked(body: string): string {
+  return `PUT /api/v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${body}`
+}
