@@ -275,6 +275,10 @@ export interface PublishingMetadata {
    *  session.
    *  Errors: name_taken, session_ended, quota_exceeded, too_large (artifacts of the run). */
   commitArtifact(sessionId: string, artifact: NewArtifact): Promise<Published>
+  /** Drops the manifests that a session staged or found for a commit that failed; null: those of
+   *  all sessions, at start. Until then their blobs cannot be healed. A later commit stages its
+   *  own. */
+  unstageManifests(sessionId: string | null): Promise<void>
   /** Discards everything the session staged. A no-op for an unknown session. */
   abortSession(sessionId: string): Promise<void>
   /** Sessions past their lease at `expiredAt`. With Infinity (recovery of a single-process

@@ -21,6 +21,22 @@ export async function commitOffer(
   offer: Offer,
   signal: AbortSignal | undefined,
 ): Promise<Published> {
+  try {
+    return await commitTree(ports, offer, signal)
+  } catch (error) {
+    // Its client may never come back; what is missing it sends at once.
+    if (!hasCode(error, 'upload_incomplete'))
+      // The first failure is the one to report: a full disk prevents this, too.
+      await ports.metadata.unstageManifests(offer.sessionId).catch(() => {})
+    throw error
+  }
+}
+
+async function commitTree(
+  ports: IngestPorts,
+  offer: OfferedArtifact & { sessionId: string },
+  signal: AbortSignal | undefined,
+): Promise<Published> {
   const { metadata, checkpoint } = ports
   const { sessionId, tree: _tree, ...artifact } = offer
   await metadata.renewSession(sessionId, ports.now(), limits.leaseMs)

@@ -3,7 +3,8 @@
  *  0. Unknown packs that no crash explains stop everything: the database is not theirs, and nothing
  *     may be deleted.
  *  1. End the sessions and read leases of the previous process, which died with it, and delete what
- *     the sessions staged. A restored backup has those of the store it was made from.
+ *     the sessions staged, and what commits had staged whose sessions go on. A restored backup has
+ *     those of the store it was made from.
  *  2. Remove unsealed packs and packs without a row, which were never committed. A pack without a
  *     row that cannot be removed does not prevent the start; the next start tries again.
  *  3. Keep the blocks of stock uploads that may still be finished; delete every other staging
@@ -33,6 +34,7 @@ export async function recover(
 ): Promise<Recovery> {
   const unknown = await findUnknownPacks(ports)
   const sessions = await endSessions(ports, Number.POSITIVE_INFINITY)
+  await ports.metadata.unstageManifests(null)
   const readLeases = await endReadLeases(ports)
   const unsealedPacks = await ports.packs.removeUnsealed(Number.POSITIVE_INFINITY)
   const unknownPacks = await removePacks(ports, unknown)

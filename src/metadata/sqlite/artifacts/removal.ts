@@ -32,6 +32,8 @@ export interface Removal {
   /** Inside a transaction: ends a live session. Its leases no longer count, its staged manifests
    *  die, and its packs count as whole, since nothing more will be registered. */
   closeSession(sessionId: number, state: 'committed' | 'aborted'): void
+  /** Inside a transaction: staged manifests of the session die, and it no longer uses others. */
+  dropManifests(sessionId: number): void
   /** Deletes the rows of an ended session. */
   clearSession(sessionId: number): Promise<void>
   /** Aborts the session of that name if it is live, and deletes its rows. A no-op for an unknown
@@ -90,11 +92,14 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   )
   const markCleared = prepare<[number]>('UPDATE artifacts SET content_id = NULL WHERE id = ?')
 
+  const dropManifests = (sessionId: number): void => {
+    if (dropStaged.run(sessionId).changes > 0) onRelease()
+    for (const { id } of leasedManifests.all(sessionId)) artifactEnding.releaseManifest(id)
+  }
   const closeSession = (sessionId: number, state: 'committed' | 'aborted'): void => {
     close.run(sessionState[state], sessionId)
     endFilling.run(sessionId)
-    if (dropStaged.run(sessionId).changes > 0) onRelease()
-    for (const { id } of leasedManifests.all(sessionId)) artifactEnding.releaseManifest(id)
+    dropManifests(sessionId)
   }
 
   /** Deletes some rows of one removed thing; false when nothing is left. */
@@ -135,6 +140,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   return {
     ...artifactEnding,
     closeSession,
+    dropManifests,
     clearSession,
     clearRemoved,
     clearBriefly,

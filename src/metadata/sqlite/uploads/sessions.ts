@@ -2,6 +2,7 @@
  *  `leases` names it and its session is live. Ending the session ends all its leases at once.
  *  Their rows are then deleted in small steps, which also makes the blobs candidates for sweep. */
 import { randomBytes } from 'node:crypto'
+import { manifestState } from '../../../../schema/artifacts.ts'
 import { sessionState } from '../../../../schema/sessions.ts'
 import type { Digest } from '../../../core/bytes/digest.ts'
 import { storeError } from '../../../core/errors.ts'
@@ -13,7 +14,7 @@ import { prepareRows } from '../connection/rows.ts'
 
 type SessionMethods = Pick<
   Metadata,
-  'openSession' | 'renewSession' | 'abortSession' | 'listSessions'
+  'openSession' | 'renewSession' | 'unstageManifests' | 'abortSession' | 'listSessions'
 >
 type ClaimMethods = Pick<
   Metadata,
@@ -43,6 +44,10 @@ export function createSessionFinder({ prepare }: Connection): (name: string) => 
 export function createSessionMethods(connection: Connection, removal: Removal): SessionMethods {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
+  const listStaging = prepare<[], { id: number }>(
+    `SELECT DISTINCT session_id AS id FROM manifests INDEXED BY manifests_staged
+     WHERE state = ${manifestState.staged}`,
+  )
   const insert = prepare<[string, number, number, number]>(
     'INSERT INTO sessions (name, project_id, state, created_at, leased_until) VALUES (?, ?, 0, ?, ?)',
   )
@@ -65,6 +70,13 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
     renewSession: async (name, now, leaseMs) => {
       const { changes } = stage(() => renew.run(now + leaseMs, name))
       if (changes === 0) findSession(name)
+    },
+    unstageManifests: async (name) => {
+      stage(() => {
+        const ids = name === null ? listStaging.all().map(({ id }) => id) : [findSession(name).id]
+        for (const id of ids) removal.dropManifests(id)
+      })
+      await removal.clearBriefly()
     },
     abortSession: async (name) => {
       await removal.endSession(name)
