@@ -172,6 +172,22 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(await brightness('dark')).toBeLessThan(60)
   })
 
+  test('prints a list without what only a screen can use, and with whole times', async () => {
+    await page.goto('/octo/app/artifacts')
+    const parts = ['.menu', '.tabs', '.filter', 'body > footer']
+    const areShown = async (): Promise<boolean[]> =>
+      await Promise.all(parts.map((part) => page.locator(part).first().isVisible()))
+    expect(await areShown()).toEqual(parts.map(() => true))
+    await page.emulateMedia({ media: 'print' })
+    try {
+      expect(await areShown()).toEqual(parts.map(() => false))
+      const shown = "getComputedStyle(document.querySelector('td time'), '::after').content"
+      expect(await page.evaluate(shown)).toMatch(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/)
+    } finally {
+      await page.emulateMedia({ media: null })
+    }
+  })
+
   test('sees the field for patterns of the latest only if the project is to have its own', async () => {
     await page.goto('/octo/app/settings/retention')
     const patterns = page.getByLabel('BRANCH/NAME')
