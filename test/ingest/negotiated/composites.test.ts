@@ -10,7 +10,7 @@ test('files whose parts come in several lists are all assembled', async () => {
   const store = await openStore()
   const session = await openSession(store, 'mine/app')
   const lists = [texts('a', 'b'), texts('c', 'd'), texts('e', 'a')]
-  const files = Object.fromEntries(lists.map((parts) => [`${parts[0]}`, Buffer.concat(parts)]))
+  const files = Object.fromEntries(lists.map((parts) => [String(parts[0]), Buffer.concat(parts)]))
   await session.offer(files)
   for (const parts of lists) await session.step({ step: 'parts' }, encoded(compositeOf(parts)))
   const sent = texts('a', 'b', 'c', 'd', 'e').map((part) => record(part))
