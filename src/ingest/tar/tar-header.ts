@@ -96,7 +96,7 @@ export function parsePaxRecords(bytes: Buffer): PaxRecords {
     const equals = bytes.indexOf('=', keyAt)
     // GNU tar skips blanks in front of a key.
     const hasKey = equals > keyAt && !/[ \t]/.test(String.fromCharCode(bytes[keyAt]!))
-    const isWhole = hasKey && equals < end && end <= bytes.length && bytes[end - 1] === 10
+    const isWhole = hasKey && equals < end && bytes[end - 1] === 10
     if (!isWhole) throw badTar('an extended header is malformed')
     records.set(bytes.toString('utf8', keyAt, equals), bytes.subarray(equals + 1, end - 1))
     at = end
