@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
 import {
   type StagedReader,
   openStagedReader,
@@ -93,6 +94,25 @@ test('bytes that are gone are told from bytes that are missing, and no file stay
   rmSync(directory, { recursive: true })
   await expect(reader.read(12, 4)).rejects.toMatchObject({ code: 'not_found' })
   await expect(openStagedReader({ directory })).rejects.toMatchObject({ code: 'not_found' })
+  await reader.close()
+  expect(openIn(directory)).toBe(0)
+})
+
+test('a range longer than what is read at once is streamed in order, and closing leaves no file open', async () => {
+  const directory = join(testDirectory(), 'list')
+  mkdirSync(directory)
+  const part = Buffer.alloc(limits.readWindowBytes)
+  for (let at = 0; at + 4 <= part.length; at += 4) part.writeUInt32LE(at, at)
+  const whole = stage(directory, [part, Buffer.from('between'), part.subarray(0, 1000), part])
+  const reader = await openStagedReader({ directory })
+  for (const [from, length] of [
+    [0, whole.length],
+    [3, whole.length - 5],
+  ] as const) {
+    const read = await streamed(reader, from, length)
+    expect(read.equals(whole.subarray(from, from + length))).toBe(true)
+  }
+  expect(openIn(directory)).toBe(1)
   await reader.close()
   expect(openIn(directory)).toBe(0)
 })
