@@ -248,7 +248,9 @@ describe('the record of a run', () => {
     const jobs = [{ ...stale, steps: [stale] }]
     expect(await record()).toMatchObject({ ...stale, jobs })
     const page = await runPage(run)
-    expect(page).toMatch(/<span class="badge stale">stale<\/span>.*, its end was not reported, last update <time/)
+    expect(page).toMatch(
+      /<span class="badge stale">stale<\/span>.*, its end was not reported, last update <time/,
+    )
     expect(page).not.toContain('running')
     const list = await (await server.visit('/octo/app')).text()
     expect(list).toMatch(new RegExp(`>${run}</a><span class="badge stale">`))

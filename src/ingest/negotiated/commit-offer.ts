@@ -34,7 +34,7 @@ export async function commitOffer(
 
 async function commitTree(
   ports: IngestPorts,
-  offer: OfferedArtifact & { sessionId: string },
+  offer: Offer,
   signal: AbortSignal | undefined,
 ): Promise<Published> {
   const { metadata, checkpoint } = ports
