@@ -371,7 +371,7 @@ test('a request whose target and Host make up no URL is rejected with a reason',
     return [response.statusCode, (JSON.parse(body.toString()) as { detail: string }).detail]
   }
   const reason = 'the request target and the Host header must make up a valid URL'
-  for (const host of ['xn--a', '1.2.3.256', 'a/b', 'a:99999', '[::1'])
+  for (const host of ['1.2.3.256', 'a/b', 'a:99999', '[::1'])
     for (const path of ['/api/v1/search?path=a', '/octo/app', '/dav/'])
       expect([host, path, ...(await ask(host, path))]).toEqual([host, path, 400, reason])
   expect(await ask('localhost', '/a\\b')).toEqual([400, reason])
