@@ -65,6 +65,9 @@ export interface AppEnv {
     log: Log
     /** Set by `access/authenticate.ts` once a token was verified. */
     principal?: Principal
+    /** Set once all bytes that the head of the response announced were passed on. A client may
+     *  hang up when it has them, before the response has ended. */
+    isBodyComplete?: boolean
     /** Error code of the response, for the log line of the request. */
     failure?: string
     /** Why, for the same line. */

@@ -28,7 +28,8 @@ export function watchRequest(
   })
   return (level, status) => {
     write = () => {
-      const isCut = outgoing?.writableFinished === false
+      const isWhole = c.get('isBodyComplete') === true && socket?.writableLength === 0
+      const isCut = outgoing?.writableFinished === false && !isWhole
       c.get('log')[level]('request', {
         method: c.req.method,
         path: shortened(path),

@@ -85,6 +85,27 @@ test('a download that the client leaves is logged as aborted, with its whole dur
   expect(find()!['sentBytes']).toBeLessThan(body.length)
 })
 
+test('a download whose client hangs up after the last byte is not logged as aborted', async () => {
+  const body = randomBytes(4 * 1024 * 1024)
+  const put = await send(`${place}-whole`, job, { method: 'PUT', body })
+  const { id } = (await put.json()) as { id: number }
+  const url = `${server.url}/api/v1/artifacts/${id}/files/one-whole`
+  for (let each = 0; each < 8; each++) {
+    const request = http.get(url, { agent: false, headers: { authorization: `Bearer ${job}` } })
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    let bytes = 0
+    response.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes === body.length) request.destroy()
+    })
+    await once(response, 'close')
+  }
+  const found = (): Line[] =>
+    lines.filter((line) => String(line['path']).endsWith('/one-whole') && line['method'] === 'GET')
+  await expect.poll(() => found().length).toBe(8)
+  expect(found().filter(({ failure }) => failure !== undefined)).toEqual([])
+})
+
 test('a requested job is logged when it is done; a collection that did nothing is not noise', async () => {
   await send('/api/v1/admin/gc', admin, { method: 'POST' })
   await expect

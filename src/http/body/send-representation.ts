@@ -144,6 +144,7 @@ async function openBody(
   const chunks = representation.read(range.start, range.end, signal)[Symbol.asyncIterator]()
   let next: Promise<IteratorResult<Buffer>> | undefined = Promise.resolve(await chunks.next())
   const outgoing = outgoingOf(c)
+  let bytesLeft = range.end - range.start
   const close = async (reason: string): Promise<void> => {
     stop.abort(new Error(reason))
     try {
@@ -168,7 +169,11 @@ async function openBody(
           if (chunk.done === true) {
             await onEnd?.()
             controller.close()
-          } else controller.enqueue(chunk.value)
+          } else {
+            controller.enqueue(chunk.value)
+            bytesLeft -= chunk.value.length
+            c.set('isBodyComplete', bytesLeft === 0 && mode === 'ranged')
+          }
         } catch (error) {
           // The client hung up or stopped reading: the stream is cancelled, and nobody receives the
           // error.
