@@ -1,12 +1,12 @@
 /** `/find?digest=`: which artifacts hold a file. A file dropped here is hashed in the browser
  *  and never sent. */
-import { projectPagePath, runPagePath } from '../../api/paths.ts'
+import { projectPagePath } from '../../api/paths.ts'
 import { counted } from '../../core/units.ts'
 import type { Holder } from '../../browse/holders.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
+import { RunCells } from '../parts/artifact-name.tsx'
 import { Time, SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { BranchLink } from '../parts/run-facts.tsx'
 import { artifactPath, blobPath } from '../paths.ts'
 import { figures, Table } from '../parts/table.tsx'
 
@@ -104,12 +104,7 @@ function Holders({ holders, isCut, now }: FindView) {
             <td>
               <a href={projectPagePath(artifact.project)}>{artifact.project}</a>
             </td>
-            <td>
-              <a href={runPagePath(artifact.project, artifact.runNumber)}>{artifact.runNumber}</a>
-            </td>
-            <td>
-              <BranchLink run={artifact} />
-            </td>
+            <RunCells artifact={artifact} />
             <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
             <SizeCell bytes={artifact.logicalBytes} />
             <TimeCell at={artifact.createdAt} now={now} />

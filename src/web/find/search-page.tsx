@@ -1,5 +1,4 @@
 /** `/{o}/{r}/search?path=`: finds paths inside the artifacts of a project. */
-import { runPagePath } from '../../api/paths.ts'
 import { counted } from '../../core/units.ts'
 import type { Matches } from '../../browse/search.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
@@ -9,8 +8,7 @@ import { FilterFields, PathField } from '../list/list-page.tsx'
 import type { ListQuery } from '../list/list-view.ts'
 import { blobPath, searchPagePath, treePath } from '../paths.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
-import { ArtifactName } from '../parts/artifact-name.tsx'
-import { BranchLink } from '../parts/run-facts.tsx'
+import { ArtifactName, RunCells } from '../parts/artifact-name.tsx'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 
 export interface SearchFormView {
@@ -132,12 +130,7 @@ function Row({
       <td>
         <ArtifactName artifact={artifact} now={now} />
       </td>
-      <td>
-        <a href={runPagePath(artifact.project, artifact.runNumber)}>{artifact.runNumber}</a>
-      </td>
-      <td>
-        <BranchLink run={artifact} />
-      </td>
+      <RunCells artifact={artifact} />
       <TimeCell at={artifact.createdAt} now={now} />
     </tr>
   )

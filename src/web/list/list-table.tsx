@@ -1,6 +1,5 @@
 /** The table of a project's artifacts, with a checkbox on each row to which a bulk action can
  *  apply, and these actions. */
-import { runPagePath } from '../../api/paths.ts'
 import { formatCount } from '../../core/units.ts'
 import type { ArtifactSort } from '../../core/manifest/artifact-order.ts'
 import { endReason, keepingReason } from '../../core/policy/explanation.ts'
@@ -11,8 +10,7 @@ import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { filterFields, type ListView, queryOf } from './list-view.ts'
 import { listPath } from '../paths.ts'
-import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
-import { BranchLink } from '../parts/run-facts.tsx'
+import { ArtifactName, Expiry, RunCells } from '../parts/artifact-name.tsx'
 import { type Column, figures, Table } from '../parts/table.tsx'
 
 /** Offers to keep, stop keeping, extend and delete live artifacts; in the list of deleted
@@ -152,12 +150,7 @@ function Row({
       <th scope="row">
         <ArtifactName artifact={artifact} now={now} />
       </th>
-      <td>
-        <a href={runPagePath(artifact.project, artifact.runNumber)}>{artifact.runNumber}</a>
-      </td>
-      <td>
-        <BranchLink run={artifact} />
-      </td>
+      <RunCells artifact={artifact} />
       <SizeCell bytes={artifact.logicalBytes} />
       <SizeCell bytes={artifact.newBytes} />
       <TimeCell at={artifact.createdAt} now={now} />

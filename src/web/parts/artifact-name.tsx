@@ -1,4 +1,5 @@
 /** Names of artifacts in lists, and when they expire. */
+import { runPagePath } from '../../api/paths.ts'
 import { effectiveState, replacedReason } from '../../core/policy/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { artifactPath } from '../paths.ts'
@@ -41,6 +42,21 @@ export function ArtifactName({ artifact, now }: { artifact: Artifact; now: numbe
       {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
       {artifact.pinned && <span class="badge kept">kept</span>}
       {artifact.keptLatest && <span class="badge kept">latest</span>}
+    </>
+  )
+}
+
+/** The run and the branch of an artifact, as two cells of a table. */
+export function RunCells({ artifact }: { artifact: Artifact }): Html {
+  const { project, runNumber } = artifact
+  return (
+    <>
+      <td>
+        <a href={runPagePath(project, runNumber)}>{runNumber}</a>
+      </td>
+      <td>
+        <BranchLink run={artifact} />
+      </td>
     </>
   )
 }
