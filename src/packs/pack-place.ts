@@ -4,11 +4,11 @@
  *
  *  In the bucket, the object `owner` repeats the owner id of `cas/bucket`, because two stores in
  *  one bucket would delete each other's packs as debris. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
 import { invalidRequest } from '../core/errors.ts'
-import { type Bucket, readMark } from './s3/bucket.ts'
+import { type Bucket, readMark, writeMark } from './s3/bucket.ts'
 import { withBucket } from './with-bucket.ts'
 import { ignoringAbsence } from './local/errno.ts'
 import {
@@ -76,7 +76,7 @@ export async function takeOverBucket(
   await checkPlace(directory, place)
   const owner = randomBytes(16).toString('hex')
   await writeClaim(directory, claimFile, { ...place, owner })
-  await objects.write(ownerKey, Buffer.from(owner), createHash('md5').update(owner).digest())
+  await writeMark(objects, ownerKey, owner)
 }
 
 /** Errors: invalid_request, when another store has taken the bucket over; those of the bucket. */

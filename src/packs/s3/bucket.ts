@@ -6,6 +6,7 @@
  *    busy          the service does not respond, or asks to retry later
  *  A failure that a person must fix, such as rejected credentials, is an Error with the service's
  *  message. */
+import { createHash } from 'node:crypto'
 import { hasCode } from '../../core/errors.ts'
 
 export interface UploadedPart {
@@ -60,4 +61,9 @@ export async function readMark(bucket: Bucket, key: string): Promise<string | un
     if (hasCode(error, 'not_found')) return undefined
     throw error
   }
+}
+
+/** Writes such an object, or replaces it. Errors: those of a bucket. */
+export async function writeMark(bucket: Bucket, key: string, text: string): Promise<void> {
+  await bucket.write(key, Buffer.from(text), createHash('md5').update(text).digest())
 }

@@ -1,8 +1,8 @@
 /** Packs in a bucket, laid out as in a local directory (`pack-layout.ts`). `s3-sink.ts` writes
  *  packs. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { hasCode, invalidRequest, storeError } from '../../core/errors.ts'
-import { type Bucket, readMark } from './bucket.ts'
+import { type Bucket, readMark, writeMark } from './bucket.ts'
 import { checkPackName, checkSlice, packFormat, sealedPackPath } from '../pack-layout.ts'
 import type { PackName, PackStore } from '../pack-store.ts'
 import { createS3Sink } from './s3-sink.ts'
@@ -111,8 +111,7 @@ async function ensureFormat(bucket: Bucket): Promise<void> {
   }
   for await (const _ of bucket.list(folder))
     throw refused('has packs but no object "format", so their format is unknown')
-  const bytes = Buffer.from(packFormat)
-  await bucket.write(formatKey, bytes, createHash('md5').update(bytes).digest())
+  await writeMark(bucket, formatKey, packFormat)
 }
 
 function refused(what: string): Error {
