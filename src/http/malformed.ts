@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { maxHeaderSize, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { errorCodeOf } from '../core/errors.ts'
+import { type ErrorCode, errorCodeOf, retryableCodes } from '../core/errors.ts'
 
 /** Responds to what no app sees, unless part of another response was sent, and closes the
  *  connection. */
@@ -15,7 +15,8 @@ function responseTo(error: Error): string {
   const [status, code, detail] = describe(error)
   const title = STATUS_CODES[status]
   const requestId = randomBytes(8).toString('hex')
-  const problem = { type: 'about:blank', title, status, detail, code, retryable: false, requestId }
+  const retryable = retryableCodes.has(code)
+  const problem = { type: 'about:blank', title, status, detail, code, retryable, requestId }
   const body = JSON.stringify(problem)
   return [
     `HTTP/1.1 ${status} ${title}`,
@@ -27,7 +28,7 @@ function responseTo(error: Error): string {
   ].join('\r\n')
 }
 
-function describe(error: Error): [status: number, code: string, detail: string] {
+function describe(error: Error): [status: number, code: ErrorCode, detail: string] {
   switch (errorCodeOf(error)) {
     case 'HPE_HEADER_OVERFLOW':
       return [
