@@ -78,6 +78,8 @@ export const manifestLeases = sqliteTable(
     manifestId: integer('manifest_id')
       .notNull()
       .references(() => manifests.id),
+    /** Changes are applied to the manifest; nothing measured is taken from it. */
+    isBase: integer('is_base', { mode: 'boolean' }).notNull().default(false),
   },
   (table) => [
     primaryKey({ columns: [table.sessionId, table.manifestId] }),

@@ -209,8 +209,8 @@ export interface PublishingMetadata {
   dropOffered(sessionId: string, kind: OfferedKind, from: number): Promise<void>
   /** Undefined when the project has no such tree or cannot read all of it at `now`. */
   findKnownTree(projectId: number, treeDigest: Digest, now: number): Promise<KnownTree | undefined>
-  /** Finds such a tree of the session's project and leases its manifest, so that it stays
-   *  whatever happens to its artifacts. Returns the manifest's id. */
+  /** Finds such a tree of the session's project and leases its manifest as the base of changes, so
+   *  that it stays whatever happens to its artifacts. Returns the manifest's id. */
   leaseKnownTree(sessionId: string, treeDigest: Digest, now: number): Promise<number | undefined>
   /** The entries of a page of a manifest leased by the session; undefined past the end.
    *  Errors: not_found. */
@@ -275,9 +275,9 @@ export interface PublishingMetadata {
    *  session.
    *  Errors: name_taken, session_ended, quota_exceeded, too_large (artifacts of the run). */
   commitArtifact(sessionId: string, artifact: NewArtifact): Promise<Published>
-  /** Drops the manifests that a session staged or found for a commit that failed; null: those of
-   *  all sessions, at start. Until then their blobs cannot be healed. A later commit stages its
-   *  own. */
+  /** Drops the manifests that a session staged or found for a commit that failed, but not the base
+   *  of its changes; null: those of all sessions, at start. Until then their blobs cannot be
+   *  healed. A later commit stages its own. */
   unstageManifests(sessionId: string | null): Promise<void>
   /** Discards everything the session staged. A no-op for an unknown session. */
   abortSession(sessionId: string): Promise<void>

@@ -190,6 +190,7 @@ test('migrations that databases have applied keep their text', () => {
     'de6082c78a5c25ea',
     '0f3403cfd1681b77',
     'aefe5ad77d1b8e8d',
+    'b940ee0abb71fc8c',
   ])
 })
 

@@ -24,10 +24,9 @@ export async function commitOffer(
   try {
     return await commitTree(ports, offer, signal)
   } catch (error) {
-    // Its client may never come back; what is missing it sends at once.
-    if (!hasCode(error, 'upload_incomplete'))
-      // The first failure is the one to report: a full disk prevents this, too.
-      await ports.metadata.unstageManifests(offer.sessionId).catch(() => {})
+    // Its client may never come back. The first failure is the one to report: a full disk prevents
+    // this, too.
+    await ports.metadata.unstageManifests(offer.sessionId).catch(() => {})
     throw error
   }
 }

@@ -32,8 +32,9 @@ export interface Removal {
   /** Inside a transaction: ends a live session. Its leases no longer count, its staged manifests
    *  die, and its packs count as whole, since nothing more will be registered. */
   closeSession(sessionId: number, state: 'committed' | 'aborted'): void
-  /** Inside a transaction: staged manifests of the session die, and it no longer uses others. */
-  dropManifests(sessionId: number): void
+  /** Inside a transaction: staged manifests of the session die, and it no longer uses others,
+   *  but for the base of its changes. */
+  unstageManifests(sessionId: number): void
   /** Deletes the rows of an ended session. */
   clearSession(sessionId: number): Promise<void>
   /** Aborts the session of that name if it is live, and deletes its rows. A no-op for an unknown
@@ -72,8 +73,8 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   const endFilling = prepare<[number]>(
     `UPDATE packs SET state = ${packState.whole} WHERE session_id = ? AND state = ${packState.filling}`,
   )
-  const leasedManifests = prepare<[number], { id: number }>(
-    'DELETE FROM manifest_leases WHERE session_id = ? RETURNING manifest_id AS id',
+  const dropLeases = prepare<[number, number], { id: number }>(
+    'DELETE FROM manifest_leases WHERE session_id = ? AND is_base <= ? RETURNING manifest_id AS id',
   )
   const sessionByName = prepare<[string], { id: number; state: number }>(
     'SELECT id, state FROM sessions WHERE name = ?',
@@ -92,14 +93,15 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   )
   const markCleared = prepare<[number]>('UPDATE artifacts SET content_id = NULL WHERE id = ?')
 
-  const dropManifests = (sessionId: number): void => {
+  const dropManifests = (sessionId: number, { withBase }: { withBase: boolean }): void => {
     if (dropStaged.run(sessionId).changes > 0) onRelease()
-    for (const { id } of leasedManifests.all(sessionId)) artifactEnding.releaseManifest(id)
+    const leased = dropLeases.all(sessionId, withBase ? 1 : 0)
+    for (const { id } of leased) artifactEnding.releaseManifest(id)
   }
   const closeSession = (sessionId: number, state: 'committed' | 'aborted'): void => {
     close.run(sessionState[state], sessionId)
     endFilling.run(sessionId)
-    dropManifests(sessionId)
+    dropManifests(sessionId, { withBase: true })
   }
 
   /** Deletes some rows of one removed thing; false when nothing is left. */
@@ -140,7 +142,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   return {
     ...artifactEnding,
     closeSession,
-    dropManifests,
+    unstageManifests: (sessionId) => dropManifests(sessionId, { withBase: false }),
     clearSession,
     clearRemoved,
     clearBriefly,

@@ -144,7 +144,8 @@ export interface HolderLookUp {
   /** Artifacts that hold any of the blobs and still have their rows, by id; undefined when there
    *  are too many. */
   artifacts(blobIds: number[]): Healing['holders'] | undefined
-  /** Whether an upload in progress refers to any of the blobs. */
+  /** Whether a manifest that an upload is about to publish refers to any of the blobs. What comes
+   *  from the base of changes is looked up anew when it is staged. */
   areStaged(blobIds: number[]): boolean
 }
 
@@ -166,7 +167,8 @@ export function createHolderLookUp({ prepare }: Connection): HolderLookUp {
     `SELECT 1 FROM json_each(?) j
      CROSS JOIN "references" r ON r.blob_id = j.value
      CROSS JOIN manifests m ON m.id = r.manifest_id
-     WHERE m.state = 0 OR EXISTS (SELECT 1 FROM manifest_leases l WHERE l.manifest_id = m.id) LIMIT 1`,
+     WHERE m.state = 0 OR EXISTS (SELECT 1 FROM manifest_leases l
+       WHERE l.manifest_id = m.id AND l.is_base = 0) LIMIT 1`,
   )
   return {
     composites: (partId, lengthDelta) => composites.all(lengthDelta, partId),

@@ -152,7 +152,7 @@ export function createKnownTrees(connection: Connection): TreeMethods {
       stage(() => {
         const { id, projectId } = findSession(name)
         const known = find(projectId, treeDigest, now)
-        if (known !== undefined) leaseManifest(id, known.manifestId)
+        if (known !== undefined) leaseManifest(id, known.manifestId, 'base')
         return known?.manifestId
       }),
     readLeasedPage: async (name, manifestId, page) => {

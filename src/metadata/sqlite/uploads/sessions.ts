@@ -45,8 +45,9 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const listStaging = prepare<[], { id: number }>(
-    `SELECT DISTINCT session_id AS id FROM manifests INDEXED BY manifests_staged
-     WHERE state = ${manifestState.staged}`,
+    `SELECT session_id AS id FROM manifests INDEXED BY manifests_staged
+     WHERE state = ${manifestState.staged}
+     UNION SELECT session_id FROM manifest_leases WHERE is_base = 0`,
   )
   const insert = prepare<[string, number, number, number]>(
     'INSERT INTO sessions (name, project_id, state, created_at, leased_until) VALUES (?, ?, 0, ?, ?)',
@@ -74,7 +75,7 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
     unstageManifests: async (name) => {
       stage(() => {
         const ids = name === null ? listStaging.all().map(({ id }) => id) : [findSession(name).id]
-        for (const id of ids) removal.dropManifests(id)
+        for (const id of ids) removal.unstageManifests(id)
       })
       await removal.clearBriefly()
     },
@@ -155,15 +156,17 @@ export function createLeaser({
   }
 }
 
-/** Leases a manifest for a session inside the enclosing transaction. Idempotent. */
+/** Leases a manifest for a session inside the enclosing transaction, to publish it or as the base
+ *  of changes; a session can do both. Idempotent. */
 export function createManifestLeaser({
   prepare,
-}: Connection): (sessionId: number, manifestId: number) => void {
-  const insert = prepare<[number, number]>(
-    'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
+}: Connection): (sessionId: number, manifestId: number, use: 'publish' | 'base') => void {
+  const insert = prepare<[number, number, number]>(
+    `INSERT INTO manifest_leases (session_id, manifest_id, is_base) VALUES (?, ?, ?)
+     ON CONFLICT DO UPDATE SET is_base = min(is_base, excluded.is_base)`,
   )
-  return (sessionId, manifestId) => {
-    insert.run(sessionId, manifestId)
+  return (sessionId, manifestId, use) => {
+    insert.run(sessionId, manifestId, use === 'base' ? 1 : 0)
   }
 }
 

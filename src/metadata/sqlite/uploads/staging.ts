@@ -36,7 +36,7 @@ export function createManifestOpening(connection: Connection): Metadata['stageMa
       dropStaged.run(session.id)
       const live = findLive.get(session.projectId, digest)
       if (live) {
-        leaseManifest(session.id, live.id)
+        leaseManifest(session.id, live.id, 'publish')
         return { manifestId: live.id, entryCount: live.entryCount, exists: true }
       }
       const row = insert.get(

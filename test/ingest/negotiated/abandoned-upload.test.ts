@@ -1,14 +1,17 @@
-/** What a commit had staged that failed: its client may never come back, and nobody else waits
- *  until the session ends. */
+/** An upload whose client may never come back: nobody else waits until its session ends. */
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { parseArtifactName } from '../../../src/core/artifact.ts'
+import { decodeOrdinals } from '../../../src/core/bytes/blob-exchange.ts'
+import { manifestHeader } from '../../../src/core/manifest/manifest.ts'
+import { changesHeader } from '../../../src/core/manifest/manifest-changes.ts'
 import { encodeJoiningSync } from '../../../src/packs/codec/codec.ts'
 import { scrubNow } from '../../lifecycle/collection.ts'
 import { recoverAt } from '../../lifecycle/store-at.ts'
 import { spoil } from '../../lifecycle/stored-bytes.ts'
 import { openStore, type TestStore } from '../open-store.ts'
-import { type Files, openSession, record, type Session } from './open-session.ts'
+import { type Files, manifestOf, openSession, record, type Session } from './open-session.ts'
 
 const content = Buffer.from(
   Array.from({ length: 400 }, (_, line) => `line ${(line * 7919) % 131} of ${line % 9}\n`).join(''),
@@ -66,3 +69,32 @@ test('neither does one that ended with its process', async () => {
   await expectHealing(store, artifactId)
   expect(await session.commit(others[0][1])).toMatchObject({ created: true })
 })
+
+test.each([
+  ['before its commit', false],
+  ['after a commit that lacked a file', true],
+])('an upload of changes, abandoned %s, does not prevent healing', async (_when, isCommitted) => {
+  const store = await openStore({ compressionLevel: 1 })
+  const { artifact } = await upload(await openSession(store, 'acme/app'), files)
+  const session = await openSession(store, 'acme/app')
+  const wanted = { ...files, more: Buffer.from('more') }
+  expect(await offerChanges(session, files, wanted)).toEqual([0])
+  if (isCommitted) {
+    await expect(session.commit(wanted)).rejects.toMatchObject({ code: 'upload_incomplete' })
+  }
+  await expectHealing(store, artifact.id)
+  // Its changes can still be completed.
+  await session.step({ step: 'blobs' }, record(wanted.more))
+  expect(await session.commit(wanted)).toMatchObject({ created: true })
+})
+
+/** Files of `wanted` that are not in `base`, as changes to it; returns what is missing of them. */
+async function offerChanges(session: Session, base: Files, wanted: Files): Promise<number[]> {
+  const [before, after] = [base, wanted].map(manifestOf)
+  const added = Object.entries(wanted).filter(([path]) => !(path in base))
+  const lines = manifestOf(Object.fromEntries(added)).text.slice(manifestHeader.length)
+  const job = { treeDigest: after!.treeDigest, base: before!.treeDigest, encoding: 'gzip' } as const
+  return decodeOrdinals(
+    await session.step({ step: 'changes', ...job }, gzipSync(changesHeader + lines)),
+  )
+}
