@@ -5,9 +5,12 @@ import type { AppEnv } from '../context.ts'
 
 export function addOpenApiRoutes(app: Hono<AppEnv>): void {
   // Created on the first request: most servers never get one.
-  let document: Record<string, unknown> | undefined
-  app.get('/openapi.json', (c) => {
-    document ??= openApiDocument()
-    return c.json(document, 200, { 'cache-control': 'no-cache' })
+  let document: Promise<string> | undefined
+  app.get('/openapi.json', async (c) => {
+    document ??= openApiDocument().then((made) => JSON.stringify(made))
+    return c.body(await document, 200, {
+      'content-type': 'application/json',
+      'cache-control': 'no-cache',
+    })
   })
 }
