@@ -169,6 +169,7 @@ describe('the home page', () => {
     const [, ...steps] = [...html.matchAll(/<pre[^>]*>([^]*?)<\/pre>/g)].map(([, shown]) =>
       shown!
         .replaceAll('&quot;', '"')
+        .replaceAll('&#39;', "'")
         .replaceAll('&amp;', '&')
         .replaceAll('&gt;', '>')
         .replaceAll(server.url, 'https://store.example.com'),

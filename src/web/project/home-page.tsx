@@ -146,8 +146,8 @@ export function FirstRunPage({ origin }: { origin: string }): Html {
       <Commands text={uploadStep(origin)} />
       <h2>From a workflow, with GitHub’s actions</h2>
       <p>
-        This works on runners where a step’s <code>env</code> takes precedence: act, Gitea’s and
-        Forgejo’s. GitHub’s own runners override the address.
+        Runners set where the actions upload, so <code>NODE_OPTIONS</code> lets Node set it again
+        when it starts one.
       </p>
       <Commands text={stockSteps(origin)} />
     </div>
@@ -180,10 +180,11 @@ function stockSteps(origin: string): string {
     echo "token=$token" >> "$GITHUB_OUTPUT"
   env:
     TROVE_TOKEN: \${{ secrets.TROVE_TOKEN }}
-- uses: actions/upload-artifact@v7
+- uses: actions/upload-artifact@v4
   with: { name: site, path: dist/ }
   env:
-    GITHUB_SERVER_URL: https://github.com
-    ACTIONS_RESULTS_URL: ${origin}
-    ACTIONS_RUNTIME_TOKEN: \${{ steps.trove.outputs.token }}`
+    NODE_OPTIONS: >-
+      --import=data:text/javascript,process.env.ACTIONS_RESULTS_URL='${origin}'
+      --import=data:text/javascript,process.env.ACTIONS_RUNTIME_TOKEN='\${{ steps.trove.outputs.token }}'
+      --import=data:text/javascript,process.env.GITHUB_SERVER_URL='https://github.com'`
 }
