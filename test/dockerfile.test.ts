@@ -22,7 +22,7 @@ test('Kubernetes can tell that the user of the image is not root', () => {
 })
 
 describe('kubernetes.yaml', async () => {
-  const manifest = await readFile(new URL('../kubernetes.yaml', import.meta.url), 'utf8')
+  const manifest = await readFile(new URL('../deploy/kubernetes.yaml', import.meta.url), 'utf8')
   const numberOf = (key: string): number =>
     Number(new RegExp(`^ *${key}: (\\d+)$`, 'm').exec(manifest)?.[1])
 

@@ -33,7 +33,7 @@ export async function startTrove(
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
-      // As in `npm start`, in the image and in the systemd unit of the README.
+      // As in `npm start`, in the image and in the systemd unit.
       MALLOC_ARENA_MAX: '1',
       ...environment,
     },
