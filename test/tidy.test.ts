@@ -189,9 +189,9 @@ describe('every file', () => {
   test('only config/config.ts reads the environment and only the command line ends the process', () => {
     const holders = (pattern: RegExp): string[] =>
       shipped.filter(({ text }) => pattern.test(withoutComments(text))).map(({ path }) => path)
-    // The home page shows a step of a workflow that does.
+    // The other is a program for the process of an action.
     const readers = holders(/\bprocess\.env\b/)
-    expect(readers).toEqual(['src/config/config.ts', 'src/web/project/home-page.tsx'])
+    expect(readers).toEqual(['src/cli/action-environment.ts', 'src/config/config.ts'])
     expect(holders(/\bprocess\.exit\(/).filter((path) => path !== 'src/cli/program.ts')).toEqual([])
     expect(holders(/\bconsole\.\w+\(/)).toEqual([])
   })

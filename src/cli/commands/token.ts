@@ -19,6 +19,9 @@ import { isLoopback } from '../../core/loopback.ts'
 import { knownFacts } from '../../core/run/run.ts'
 import { duration, type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
+import { nodeOptionsOf } from '../action-environment.ts'
+import { writeOutputs } from '../output/job-report.ts'
+import { workflowCommand } from '../output/workflow-command.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
 import { runFlags } from '../run-flags.ts'
 import { connect, serverContext } from '../server-access.ts'
@@ -44,6 +47,10 @@ const flags = {
     read: duration(1000, limits.tokenLifeMsMax),
     help: 'lifetime, such as 90s, 6h (default) or 30d',
   },
+  outputs: {
+    value: null,
+    help: "in a workflow: masks the token and sets the step outputs `token` and `node-options`, instead of printing it; with the second as NODE_OPTIONS, later steps use GitHub's actions with this store",
+  },
 } as const
 
 type TokenFlags = FlagValues<typeof flags>
@@ -59,6 +66,7 @@ export const tokenCommand: Command<typeof flags> = {
     "trove token --projects 'octo/* acme/**' --scope read --expires 30d",
     'trove token --scope admin --data /srv/trove',
     'trove token --url https://store.example.com   # with TROVE_TOKEN, or the ID token of the CI job',
+    'trove token --url https://store.example.com --outputs   # in a workflow, before actions/upload-artifact',
     'trove token list --project octo/app',
   ],
   exitStatuses: [3, 5, 6, 10],
@@ -69,10 +77,29 @@ export const tokenCommand: Command<typeof flags> = {
       if (verb !== 'list') throw new UsageError(`unexpected argument ${JSON.stringify(verb)}`)
       return await listTokens(invocation)
     }
+    if (given.outputs) return await setOutputs(invocation)
     const minted = await mint(invocation)
     if (given.json) await writeJson(stdout, minted)
     else await write(stdout, `${minted.token}\n`)
   },
+}
+
+/** Errors: UsageError. */
+async function setOutputs(invocation: Invocation<typeof flags>): Promise<void> {
+  const { flags: given, stdout } = invocation
+  const config = readClientConfig(given)
+  if (given.json) throw new UsageError('--outputs prints nothing that --json could change')
+  if (config.outputFile === null) {
+    throw new UsageError('--outputs is for the step of a workflow, which has GITHUB_OUTPUT')
+  }
+  const { scope, projects } = given
+  if (projects !== undefined || (scope !== undefined && scope !== 'job' && scope !== 'run')) {
+    throw new UsageError("--outputs is for GitHub's actions, whose token has scope job or run")
+  }
+  const { token } = await mint({ ...invocation, flags: { ...given, scope: scope ?? 'job' } })
+  // Before anything can show it.
+  await write(stdout, workflowCommand('add-mask', token))
+  await writeOutputs(config, { token, 'node-options': nodeOptionsOf(config.url, token) })
 }
 
 /** Lists all tokens, without a limit: a token that is not shown cannot be revoked. */

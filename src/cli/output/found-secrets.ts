@@ -3,6 +3,7 @@ import type { SecretInFile, WireArtifact } from '../../client/client.ts'
 import { secretTitle } from '../../core/secrets/secrets.ts'
 import { counted } from '../../core/units.ts'
 import { printable } from './output.ts'
+import { workflowCommand } from './workflow-command.ts'
 
 const namedMax = 10
 
@@ -36,12 +37,10 @@ export function secretsWarning(text: string): string {
   return `trove: warning: the upload contains ${text}\n`
 }
 
-/** The same as a workflow command of a GitHub-style job, which the runner turns into an
- *  annotation:
- *  https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#setting-a-warning-message */
+/** The same as a command that the runner turns into an annotation. */
 export function secretsAnnotation(name: string, text: string): Uint8Array {
-  const message = `Artifact ${name} contains ${text}`
-  const escaped = message.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
-  // As bytes: in text, a command would be made harmless.
-  return Buffer.from(`::warning title=Secrets in an artifact::${printable(escaped)}\n`)
+  return workflowCommand(
+    'warning title=Secrets in an artifact',
+    `Artifact ${name} contains ${text}`,
+  )
 }

@@ -145,10 +145,6 @@ export function FirstRunPage({ origin }: { origin: string }): Html {
       </p>
       <Commands text={uploadStep(origin)} />
       <h2>From a workflow, with GitHub’s actions</h2>
-      <p>
-        Runners set where the actions upload, so <code>NODE_OPTIONS</code> lets Node set it again
-        when it starts one.
-      </p>
       <Commands text={stockSteps(origin)} />
     </div>
   )
@@ -174,17 +170,11 @@ function uploadStep(origin: string): string {
  *  job, so the first step exchanges it. */
 function stockSteps(origin: string): string {
   return `- id: trove
-  run: |
-    token=$(npx -y ${origin}/trove.tgz token --url ${origin})
-    echo "::add-mask::$token"
-    echo "token=$token" >> "$GITHUB_OUTPUT"
+  run: npx -y ${origin}/trove.tgz token --outputs --url ${origin}
   env:
     TROVE_TOKEN: \${{ secrets.TROVE_TOKEN }}
-- uses: actions/upload-artifact@v4
+- uses: actions/upload-artifact@v7
   with: { name: site, path: dist/ }
   env:
-    NODE_OPTIONS: >-
-      --import=data:text/javascript,process.env.ACTIONS_RESULTS_URL='${origin}'
-      --import=data:text/javascript,process.env.ACTIONS_RUNTIME_TOKEN='\${{ steps.trove.outputs.token }}'
-      --import=data:text/javascript,process.env.GITHUB_SERVER_URL='https://github.com'`
+    NODE_OPTIONS: \${{ steps.trove.outputs.node-options }}`
 }
