@@ -32,7 +32,7 @@ export async function storeFile(
 /** Stores a file in memory, below the chunk threshold. */
 async function storeSmall(writer: BlobWriter, bytes: Buffer, level: number): Promise<StoredFile> {
   const digest = digestOf(bytes)
-  await writer.add({ digest, bytes, level: isCompressed(bytes) ? 0 : level, joins: false })
+  await writer.add({ digest, bytes, level, joins: false })
   return { digest, sizeBytes: bytes.length }
 }
 

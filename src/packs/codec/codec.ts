@@ -17,6 +17,7 @@ import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { type CopyCodec, joiningEnd } from '../../core/bytes/copy.ts'
 import { blobDamaged, errorCodeOf, type StoreError } from '../../core/errors.ts'
 import { followerOf } from './follower.ts'
+import { isIncompressible } from './incompressible.ts'
 import { deflateInto, inflateJoiningInto } from './kept-zlib.ts'
 
 const deflateOnPool = promisify(deflateRaw)
@@ -35,10 +36,13 @@ const inflatedPieceBytes = 256 * 1024
 
 /** Encodes `bytes` as a joining stream at a level from 0 (stored) to 9 (shortest); empty for no
  *  bytes. Runs on the thread pool, except for the smallest inputs. The stream is never longer than
- *  stored blocks, which level 0 makes (5 bytes per 65,535). `bytes` must not change until it
- *  resolves. Holds the content twice, so it is for copies that fit in memory. */
+ *  stored blocks (5 bytes per 65,535), which level 0 makes, and any level of incompressible bytes.
+ *  `bytes` must not change until it resolves. Holds the content twice, so it is for copies that fit
+ *  in memory. */
 export async function encodeJoining(bytes: Uint8Array, level: number): Promise<Buffer> {
-  if (bytes.length <= handOverBytes || level === 0) return encodeJoiningSync(bytes, level)
+  checkLevel(level)
+  if (level === 0 || isIncompressible(bytes)) return storedBlocks(bytes)
+  if (bytes.length <= handOverBytes) return encodeJoiningSync(bytes, level)
   return shorterStream(await deflateOnPool(bytes, joiningOptions(bytes, level)), bytes)
 }
 
@@ -53,7 +57,7 @@ export function encodeJoiningSync(bytes: Uint8Array, level: number): Buffer {
 export function encodeJoiningInto(target: Buffer, bytes: Uint8Array, level: number): number {
   checkLevel(level)
   if (bytes.length === 0) return 0
-  if (level > 0) {
+  if (level > 0 && !isIncompressible(bytes)) {
     const lengthBytes = deflateInto(target, bytes, zlibLevel(level))
     if (lengthBytes < storedBlocksBytes(bytes.length)) return lengthBytes
   }
@@ -79,7 +83,6 @@ function zlibLevel(level: number): number {
 }
 
 function joiningOptions(bytes: Uint8Array, joiningLevel: number): ZlibOptions {
-  checkLevel(joiningLevel)
   const level = zlibLevel(joiningLevel)
   // zlib.h, deflate: if the output buffer fills up while flushing, the flush marker may be
   // repeated.
@@ -87,7 +90,10 @@ function joiningOptions(bytes: Uint8Array, joiningLevel: number): ZlibOptions {
 }
 
 function shorterStream(deflated: Buffer, bytes: Uint8Array): Buffer {
-  if (deflated.length < storedBlocksBytes(bytes.length)) return deflated
+  return deflated.length < storedBlocksBytes(bytes.length) ? deflated : storedBlocks(bytes)
+}
+
+function storedBlocks(bytes: Uint8Array): Buffer {
   const stored = Buffer.allocUnsafe(storedBlocksBytes(bytes.length))
   writeStoredBlocks(stored, bytes)
   return stored
