@@ -1,13 +1,11 @@
-/** The README's loops that copy old artifacts from GitHub, in whose place stands a second store,
- *  and from GitLab, in whose place stands a server with its jobs API
+/** `deploy/bring-artifacts`, which copies old artifacts from GitHub, in whose place stands a second
+ *  store, and from GitLab, in whose place stands a server with its jobs API
  *  (docs.gitlab.com/api/jobs, docs.gitlab.com/api/job_artifacts). */
 import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { builtUrl } from '../../src/program-files.ts'
 import { zipOf } from '../actions/archives.ts'
 import { listen } from '../client/listen.ts'
@@ -20,36 +18,22 @@ const dayMs = 86_400_000
 const store = await openStore()
 const github = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
 const scratch = await makeDirectory()
-const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+const script = fileURLToPath(new URL('../../deploy/bring-artifacts', import.meta.url))
+const trove = fileURLToPath(builtUrl('cli/main.ts'))
 
-beforeAll(async () => {
-  const trove = fileURLToPath(builtUrl('cli/main.ts'))
-  await writeFile(join(scratch, 'npx'), `#!/bin/sh\nshift\nexec '${trove}' "$@"\n`, { mode: 0o755 })
-})
-
-/** The shell block of the README that contains `text`, without its example addresses. */
-function block(text: string): string {
-  const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, body]) => body!)
-  const found = blocks.filter((body) => body.includes(text))
-  expect([text, found.length]).toEqual([text, 1])
-  return found[0]!
-}
-
-/** Runs the loop, and what it needs, in Bash. Returns its stderr. */
+/** Runs the script. Returns its stderr. */
 async function copy(
-  loop: string,
+  args: string[],
   environment: Record<string, string | undefined>,
 ): Promise<string> {
-  const preparation = block('bring() {').replace(/^export .*\n/, '')
   const env = {
     ...environment,
-    PATH: `${scratch}:${process.env['PATH']}`,
+    PATH: process.env['PATH'],
     HOME: scratch,
     TROVE_URL: store.url,
     TROVE_TOKEN: await store.token({ run: undefined, job: undefined, scope: 'write' }),
   }
-  const ended = promisify(execFile)('bash', ['-c', preparation + loop], { cwd: scratch, env })
-  return (await ended).stderr
+  return (await promisify(execFile)(script, args, { cwd: scratch, env })).stderr
 }
 
 interface Listed {
@@ -69,9 +53,9 @@ async function artifactsOf(run: number): Promise<Listed[]> {
 }
 
 async function fileOf(run: number, name: string, path: string): Promise<string> {
-  const { stdout } = await promisify(execFile)('npx', ['trove', 'cat', `${run}/${name}:${path}`], {
+  const { stdout } = await promisify(execFile)(trove, ['cat', `${run}/${name}:${path}`], {
     env: {
-      PATH: `${scratch}:${process.env['PATH']}`,
+      PATH: process.env['PATH'],
       TROVE_URL: store.url,
       TROVE_TOKEN: await store.token({ run: undefined, job: undefined, scope: 'read' }),
     },
@@ -99,9 +83,8 @@ test('artifacts at GitHub are copied with run, branch, commit and the days that 
   const unknown = await github.token({ run: 72 })
   await put(unknown, '72/artifacts/docs', zipOf({ 'index.html': '<b>' }))
 
-  const loop = block('gh api --paginate').replaceAll('octo/app', 'octo/demo')
-  const environment = await ghEnvironment(github, scratch)
-  await copy(loop, { ...environment, NO_PROXY: '127.0.0.1' })
+  const environment = { ...(await ghEnvironment(github, scratch)), NO_PROXY: '127.0.0.1' }
+  await copy(['github', 'octo/demo'], environment)
 
   const copied = await artifactsOf(71)
   expect(copied).toMatchObject([
@@ -112,7 +95,7 @@ test('artifacts at GitHub are copied with run, branch, commit and the days that 
   expect(await artifactsOf(72)).toMatchObject([{ name: 'docs', branch: null, sha: null }])
   expect(await fileOf(71, 'two words', 'a/.hidden')).toBe('one')
   expect(await fileOf(72, 'docs', 'index.html')).toBe('<b>')
-  expect(await copy(loop, { ...environment, NO_PROXY: '127.0.0.1' })).toBe('')
+  expect(await copy(['github', 'octo/demo'], environment)).toBe('')
   const again = await artifactsOf(71)
   expect(again.map(({ id }) => id)).toEqual(copied.map(({ id }) => id))
 })
@@ -153,8 +136,8 @@ test('artifacts at GitLab are copied by job; one that cannot be fetched does not
     else response.writeHead(404).end()
   })
   const url = await listen(gitlab)
-  const loop = block('PRIVATE-TOKEN').replace('https://gitlab.example.com', url)
-  const stderr = await copy(loop, { GITLAB_TOKEN: 'secret', TROVE_PROJECT: 'octo/demo' })
+  const settings = { GITLAB_TOKEN: 'secret', TROVE_PROJECT: 'octo/demo' }
+  const stderr = await copy(['gitlab', url, 'octo/app'], settings)
 
   expect(stderr).toContain('not copied: 81/gone\n')
   expect(stderr).not.toContain('81/over')
@@ -165,4 +148,6 @@ test('artifacts at GitLab are copied by job; one that cannot be fetched does not
   ])
   expect(copied.map(daysLeft)).toEqual([90, 10])
   expect(await fileOf(81, 'build', 'dist/app.js')).toBe('app')
+  const refused = copy(['gitlab', url, 'octo/app'], { ...settings, GITLAB_TOKEN: 'wrong' })
+  await expect(refused).rejects.toThrow('401')
 })
