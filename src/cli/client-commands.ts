@@ -23,13 +23,44 @@ import { whyCommand } from './commands/why.ts'
 import { suggestion } from './suggestion.ts'
 
 export const clientCommands = {
-  token: {
-    summary: 'mint a token, or list minted tokens',
-    load: async () => (await import('./commands/token.ts')).tokenCommand,
+  upload: loaded('upload files and directories, sending only what the server lacks', uploadCommand),
+  download: loaded('make a directory match an artifact, or save an archive', downloadCommand),
+  list: loaded('list artifacts', listCommand),
+  ls: loaded('list the entries of an artifact', lsCommand),
+  cat: loaded('write one file of an artifact to stdout', catCommand),
+  du: loaded('show what in an artifact takes how much space', duCommand),
+  diff: loaded('show the differences between two artifacts', diffCommand),
+  why: loaded(
+    'explain how an artifact grew, what space it takes, and how long it is kept',
+    whyCommand,
+  ),
+  find: loaded('find the artifacts that contain a file', findCommand),
+  search: loaded('search paths inside artifacts', searchCommand),
+  history: loaded(
+    'list the versions of a file, and the run in which each appeared',
+    historyCommand,
+  ),
+  url: loaded('print the URL of an artifact, or of a file in it', urlCommand),
+  verify: loaded('compare a directory with an artifact, or a file with its zip', verifyCommand),
+  shasum: loaded('print digests of the files of an artifact, like sha256sum', shasumCommand),
+  attest: {
+    summary: 'fetch a signed attestation of which run an artifact came from',
+    load: async () => (await import('./commands/attest.ts')).attestCommand,
   },
-  revoke: {
-    summary: 'revoke tokens',
-    load: async () => (await import('./commands/revoke.ts')).revokeCommand,
+  rm: loaded('delete artifacts', rmCommand),
+  keep: loaded('keep an artifact forever', keepCommand),
+  expire: loaded('change when an artifact expires', expireCommand),
+  secrets: {
+    summary: 'list files of an artifact that contain credentials',
+    load: async () => (await import('./commands/secrets.ts')).secretsCommand,
+  },
+  audit: {
+    summary: 'show who deleted or changed what',
+    load: async () => (await import('./commands/audit.ts')).auditCommand,
+  },
+  stats: {
+    summary: 'show what the store holds and how much was saved',
+    load: async () => (await import('./commands/stats.ts')).statsCommand,
   },
   login: {
     summary: 'store a token for a server, so that commands need no variables',
@@ -43,44 +74,13 @@ export const clientCommands = {
     summary: 'show which server and token are used, and what the token may do',
     load: async () => (await import('./commands/whoami.ts')).whoamiCommand,
   },
-  list: loaded('list artifacts', listCommand),
-  ls: loaded('list the entries of an artifact', lsCommand),
-  du: loaded('show what in an artifact takes how much space', duCommand),
-  cat: loaded('write one file of an artifact to stdout', catCommand),
-  upload: loaded('upload files and directories, sending only what the server lacks', uploadCommand),
-  download: loaded('make a directory match an artifact, or save an archive', downloadCommand),
-  verify: loaded('compare a directory with an artifact, or a file with its zip', verifyCommand),
-  attest: {
-    summary: 'fetch a signed attestation of which run an artifact came from',
-    load: async () => (await import('./commands/attest.ts')).attestCommand,
+  token: {
+    summary: 'mint a token, or list minted tokens',
+    load: async () => (await import('./commands/token.ts')).tokenCommand,
   },
-  shasum: loaded('print digests of the files of an artifact, like sha256sum', shasumCommand),
-  url: loaded('print the URL of an artifact, or of a file in it', urlCommand),
-  find: loaded('find the artifacts that contain a file', findCommand),
-  search: loaded('search paths inside artifacts', searchCommand),
-  history: loaded(
-    'list the versions of a file, and the run in which each appeared',
-    historyCommand,
-  ),
-  rm: loaded('delete artifacts', rmCommand),
-  keep: loaded('keep an artifact forever', keepCommand),
-  expire: loaded('change when an artifact expires', expireCommand),
-  diff: loaded('show the differences between two artifacts', diffCommand),
-  why: loaded(
-    'explain how an artifact grew, what space it takes, and how long it is kept',
-    whyCommand,
-  ),
-  secrets: {
-    summary: 'list files of an artifact that contain credentials',
-    load: async () => (await import('./commands/secrets.ts')).secretsCommand,
-  },
-  audit: {
-    summary: 'show who deleted or changed what',
-    load: async () => (await import('./commands/audit.ts')).auditCommand,
-  },
-  stats: {
-    summary: 'show what the store holds and how much was saved',
-    load: async () => (await import('./commands/stats.ts')).statsCommand,
+  revoke: {
+    summary: 'revoke tokens',
+    load: async () => (await import('./commands/revoke.ts')).revokeCommand,
   },
   completion: {
     summary: 'print shell completion for bash, zsh or fish',

@@ -4,14 +4,14 @@ import { clientCommands } from './client-commands.ts'
 import type { Commands } from './command.ts'
 
 export const commands: Commands = {
-  serve: {
-    summary: 'start the server',
-    load: async () => (await import('./commands/serve.ts')).serveCommand,
-  },
   ...clientCommands,
   run: {
     summary: 'run a workflow on this machine',
     load: async () => (await import('./commands/run.ts')).runCommand,
+  },
+  serve: {
+    summary: 'start the server',
+    load: async () => (await import('./commands/serve.ts')).serveCommand,
   },
   gc: {
     summary: 'free the space of expired and deleted artifacts',
