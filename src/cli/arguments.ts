@@ -50,7 +50,7 @@ export const commonFlags = {
 export const serverFlags = {
   url: {
     value: 'URL',
-    help: 'server (TROVE_URL, ACTIONS_RESULTS_URL, then that of `trove login`, then http://127.0.0.1:7878); HTTPS_PROXY, HTTP_PROXY and NO_PROXY apply',
+    help: 'server (TROVE_URL, ACTIONS_RESULTS_URL, that of `trove login`, or http://127.0.0.1:7878)',
   },
   project: { value: 'O/R', help: 'project (TROVE_PROJECT, GITHUB_REPOSITORY, CI_PROJECT_PATH)' },
   json: { value: null, help: 'print JSON' },

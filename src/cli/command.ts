@@ -29,8 +29,8 @@ export interface Command<F extends Flags = Flags> {
   examples: string[]
   /** Exit statuses in addition to 0, 1, 2 and 130, which every command has. */
   exitStatuses: ExitStatus[]
-  /** What status 1 means besides a failure. */
-  oneMeans?: string
+  /** What statuses mean besides what they mean for every command. */
+  alsoMeans?: Partial<Record<ExitStatus, string>>
   /** Without a result, the command has succeeded. */
   run(invocation: Invocation<F>): Promise<ExitStatus | void>
 }
@@ -41,7 +41,7 @@ export function formatHelp(name: string, command: Omit<Command, 'run'>): string 
     (a, b) => a - b,
   )
   const meaningOf = (status: ExitStatus): string =>
-    [status === 1 ? command.oneMeans : undefined, exitStatusMeaning[status]]
+    [command.alsoMeans?.[status], exitStatusMeaning[status]]
       .filter((meaning) => meaning !== undefined)
       .join(', or ')
   return [

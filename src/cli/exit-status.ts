@@ -33,7 +33,7 @@ export const exitStatusMeaning: Record<ExitStatus, string> = {
   3: 'not found',
   4: 'expired or deleted',
   5: 'not authenticated',
-  6: 'forbidden, or attestation rejected',
+  6: 'forbidden',
   7: 'name taken',
   8: 'damaged, or digest mismatch',
   9: 'quota exceeded, or too large',
@@ -41,7 +41,7 @@ export const exitStatusMeaning: Record<ExitStatus, string> = {
   11: 'over budget',
   12: 'no files matched',
   13: 'data directory in use by another process',
-  14: 'secrets found',
+  14: 'credentials found',
   130: 'interrupted',
 }
 

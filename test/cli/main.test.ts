@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { commands } from '../../src/cli/command-list.ts'
 import { formatHelp } from '../../src/cli/command.ts'
+import { exitStatusMeaning } from '../../src/cli/exit-status.ts'
 import { suggestion } from '../../src/cli/suggestion.ts'
 import { runTroveInside } from './run-inside.ts'
 import { runTrove } from './run-trove.ts'
@@ -32,16 +33,35 @@ test.each(Object.entries(commands))('help of %s has the common form', async (nam
   expect(flags.slice(firstShared)).toEqual(shared.filter((flag) => flags.includes(flag)))
 })
 
-test('help marks repeatable flags, and says what else status 1 means', async () => {
+test('help marks repeatable flags, and says what else statuses mean', async () => {
   const [verify, list, run] = await Promise.all([
     runTroveInside(['help', 'verify']),
     runTroveInside(['help', 'list']),
     runTroveInside(['help', 'run']),
   ])
+  expect(verify.text).toMatch(/^ {2}6 +attestation rejected, or forbidden$/m)
+  expect(list.text).toMatch(/^ {2}6 +forbidden$/m)
   expect(verify.text).toMatch(/--path GLOB .* \(repeatable\)$/m)
   expect(verify.text).toMatch(/^ {2}1 +they differ, or other failure$/m)
   expect(list.text).toMatch(/^ {2}1 +other failure$/m)
   expect(run.text).toMatch(/^ {2}1 +a job failed, or other failure$/m)
+})
+
+test('the README explains exit statuses in the words of help', async () => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+  const [, table = ''] = /^### Exit statuses\n([^#]*)/m.exec(readme) ?? []
+  const meanings = [...table.matchAll(/\| (\d+) \| ([^|;]+?)(?=;| \|)/g)]
+  expect(Object.fromEntries(meanings.map(([, status, meaning]) => [status, meaning]))).toEqual(
+    exitStatusMeaning,
+  )
+})
+
+test('help of commands that pick a server in their own way says so', async () => {
+  const url = async (name: string): Promise<string> =>
+    /--url URL +(.*)/.exec((await runTroveInside(['help', name])).text)![1]!
+  expect(await url('list')).toMatch(/`trove login`.*127\.0\.0\.1:7878/)
+  // A login alone does not receive the record of a run, nor a token of a data directory's key.
+  expect(await url('run')).not.toContain('trove login')
 })
 
 test.each(['list', 'search', 'find', 'stats'])(

@@ -23,7 +23,7 @@ const flags = {
 export const backupCommand: Command<typeof flags> = {
   operands: 'DEST',
   summary:
-    "Copy a store to the new directory DEST on the server's machine. To restore, run `trove serve --data DEST`.",
+    "Copy a store to the new directory DEST on the server's machine. To restore, stop the server and put DEST in the place of its data directory.",
   flags,
   examples: [
     'trove backup /mnt/backup/trove-2026-07-01',

@@ -32,7 +32,7 @@ export const diffCommand: Command<typeof flags> = {
     'trove diff latest:main/build 42/build --stat --fail-over +5%',
   ],
   exitStatuses: [3, 4, 5, 6, 10, 11],
-  oneMeans: 'they differ',
+  alsoMeans: { 1: 'they differ' },
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [a, b] = takeOperands(operands, ['A', 'B'])
     const [before, after] = [parseReferenceOrName(a), parseReferenceOrName(b)]

@@ -20,7 +20,7 @@ const flags = {
   state: {
     value: 'STATE',
     choices: states,
-    help: 'only artifacts in this state: available, damaged, expired, deleted or any',
+    help: 'only artifacts in this state: available, damaged, expired, deleted or any (default: available and damaged)',
   },
   secrets: { value: null, help: 'only artifacts that contain credentials not yet dismissed' },
   sort: { value: 'ORDER', choices: orders, help: 'newest (default), oldest, largest or expiring' },

@@ -35,6 +35,7 @@ export const rmCommand: Command<typeof flags> = {
     'trove rm -n latest:main/build',
     'trove rm --undo 42/build',
     'trove rm -n @42',
+    'trove rm @42',
     'trove rm --undo @42',
   ],
   exitStatuses: [3, 4, 5, 6, 7, 9, 10],

@@ -30,9 +30,13 @@ import { mintAcrossRestarts, openRunServer, type RunServer } from '../run/workfl
 
 const flags = {
   ...serverFlags,
+  url: {
+    value: 'URL',
+    help: 'server to use (default: the one on --data; with TROVE_TOKEN and no --data, that of TROVE_URL or ACTIONS_RESULTS_URL)',
+  },
   data: {
     value: 'DIR',
-    help: 'data directory of the server started for the run (TROVE_DATA)',
+    help: 'data directory (TROVE_DATA) of the server to use, which is started for the run unless it runs',
   },
   job: { value: 'ID', repeats: true, help: 'run only this job and the jobs it needs' },
   event: {
@@ -95,7 +99,7 @@ type PlannedRun = Omit<RunOptions, 'workDirectory'>
 export const runCommand: Command<typeof flags> = {
   operands: 'WORKFLOW.yml',
   summary:
-    'Run a workflow on this machine. Artifacts go to the server of --url, or to a server started for the run.',
+    'Run a workflow on this machine. Artifacts and the record of the run go to a server, which is started if need be.',
   flags,
   examples: [
     'trove run .github/workflows/ci.yml',
@@ -104,7 +108,7 @@ export const runCommand: Command<typeof flags> = {
     'trove run ci.yml --action actions/upload-artifact@v7=../upload-artifact',
   ],
   exitStatuses: [5, 6, 10],
-  oneMeans: 'a job failed',
+  alsoMeans: { 1: 'a job failed' },
   async run(invocation) {
     const [workflowFile] = takeOperands(invocation.operands, ['WORKFLOW.yml'])
     try {

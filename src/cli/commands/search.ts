@@ -29,7 +29,7 @@ export const searchCommand: Command<typeof flags> = {
     "trove search '**/junit.xml' --run 42 --json",
   ],
   exitStatuses: [3, 5, 6, 9, 10],
-  oneMeans: 'nothing was found',
+  alsoMeans: { 1: 'nothing was found' },
   async run({ flags: given, operands: globs, stdout, stderr, signal }) {
     if (!isSome(globs)) throw new UsageError('GLOB is missing')
     compilePathGlobs(globs)

@@ -30,7 +30,7 @@ const flags = {
   ...serverFlags,
   data: {
     value: 'DIR',
-    help: "server's data directory; mints with its key, without a server",
+    help: 'mint with the key in this data directory, without a server (TROVE_DATA, tried first unless the server is on another machine or given by --url)',
   },
   projects: {
     value: 'GLOBS',
@@ -62,8 +62,8 @@ export const tokenCommand: Command<typeof flags> = {
   flags,
   examples: [
     'trove token --project octo/app --run 42 --job build',
-    'trove token --project octo/app --scope write --expires 30d',
-    "trove token --projects 'octo/* acme/**' --scope read --expires 30d",
+    'trove token --project octo/app --scope write --expires 365d',
+    "trove token --projects 'octo/* acme/**' --scope read --expires 90d",
     'trove token --scope admin --data /srv/trove',
     'trove token --url https://store.example.com   # with TROVE_TOKEN, or the ID token of the CI job',
     'trove token --url https://store.example.com --outputs   # in a workflow, before actions/upload-artifact',

@@ -30,7 +30,7 @@ const flags = {
   jobs: jobsFlag,
   attestation: {
     value: 'FILE',
-    help: 'compare with an attestation fetched by `trove attest`, which must be about REF if given',
+    help: 'compare with an attestation fetched by `trove attest`; REF may then be left out, or is what it must be about',
   },
   key: { value: 'FILE', help: 'public key that signed the attestation; no server is asked then' },
   'allow-untrusted': { value: null, help: 'accept attestations of runs of pull requests' },
@@ -52,7 +52,7 @@ export const verifyCommand: Command<typeof flags> = {
     'trove verify app --attestation build.json --key trove.pub --project octo/app',
   ],
   exitStatuses: [3, 4, 5, 6, 8, 9, 10, 12],
-  oneMeans: 'they differ',
+  alsoMeans: { 1: 'they differ', 6: 'attestation rejected' },
   async run(invocation) {
     const { flags: given, operands } = invocation
     const { attestation } = given
