@@ -32,7 +32,7 @@ import { startLogKeeper } from './metadata/sqlite/log/log-keeper.ts'
 import { createSharedLog } from './metadata/sqlite/log/shared-log.ts'
 import { openMetadataThreads } from './metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from './packs/open-pack-store.ts'
-import { findPackPlace } from './packs/pack-place.ts'
+import { findPackPlace, requirePlace } from './packs/pack-place.ts'
 import { createRenderer } from './web/renderer.ts'
 
 export interface RunningServer {
@@ -270,6 +270,7 @@ function startBackground(
   const maintenance = startMaintenance({
     ports: { metadata, packs, staging, now, checkpoint },
     space,
+    requirePacks: async () => await requirePlace(config.dataDir, packPlace),
     clock,
     log,
     intervalMs: config.gcIntervalMs,

@@ -24,6 +24,8 @@ export interface Maintenance {
 export interface MaintenanceOptions {
   ports: Omit<LifecyclePorts, 'signal'> & { staging: Staging }
   space: DiskSpace
+  /** Fails when the packs are no longer this store's: a round deletes nothing then. */
+  requirePacks(): Promise<void>
   clock: Pick<ClockWatch, 'look' | 'believedNow'>
   log: Log
   /** Time between two rounds; null disables them. */
@@ -33,7 +35,7 @@ export interface MaintenanceOptions {
 }
 
 export function startMaintenance(options: MaintenanceOptions): Maintenance {
-  const { space, clock, log, intervalMs } = options
+  const { space, requirePacks, clock, log, intervalMs } = options
   const stop = new AbortController()
   const ports = { ...options.ports, signal: stop.signal }
   const jobs = createJobs({ now: ports.now, log })
@@ -42,6 +44,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     reach: CompactionReach,
     onProgress: (progress: object) => void,
   ): Promise<Collection> => {
+    await requirePacks()
     await space.makeRoom()
     await dropStaleUploads(ports)
     const result = await collect(ports, collectOptions(options, reach, onProgress))

@@ -65,8 +65,8 @@ async function checkPlace(directory: string, bucket: BucketPlace | null): Promis
   )
 }
 
-/** Makes the bucket this store's, whoever had it: a server that still uses it takes no more
- *  snapshots and does not start again. Can be repeated.
+/** Makes the bucket this store's, whoever had it: a server that still uses it deletes no more
+ *  packs, takes no more snapshots and does not start again. Can be repeated.
  *  Errors: invalid_request, when the packs are elsewhere; those of the bucket. */
 export async function takeOverBucket(
   dataDir: string,
@@ -87,6 +87,14 @@ export async function requireBucket(
   const claim = await readClaim(join(dataDir, 'cas'), claimFile)
   if (claim === undefined || (await readMark(objects, ownerKey)) !== claim.owner)
     throw foreign(place)
+}
+
+/** The same for any place; a directory cannot be taken over. */
+export async function requirePlace(dataDir: string, place: PackPlace): Promise<void> {
+  if (place.kind === 'directory') return
+  await withBucket(place.bucket, async (objects) => {
+    await requireBucket(dataDir, { place: place.bucket, objects })
+  })
 }
 
 /** Returns where the packs are, whatever the settings say. `bucket` is how to reach the bucket if

@@ -216,6 +216,7 @@ test('while the clock is doubted no scheduled round expires, deletes or records 
   const maintenance = startMaintenance({
     ports: { metadata, packs, staging, now: host.now },
     space,
+    requirePacks: async () => {},
     clock: watch,
     log,
     intervalMs: hour,

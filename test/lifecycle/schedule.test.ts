@@ -189,6 +189,7 @@ async function startFailing(): Promise<{
       now: ports.now,
     },
     space,
+    requirePacks: async () => {},
     clock: { look: () => null, believedNow: ports.now },
     log,
     intervalMs: hour,
