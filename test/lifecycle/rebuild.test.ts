@@ -56,9 +56,13 @@ const rebuild = async (store: TestStore): Promise<RebuildReport> =>
   await rebuildFromPacks(store.ports, { expiresAt: store.ports.now() + 86_400_000 })
 
 /** Begins to rebuild, and crashes between two steps. */
-async function crash({ ports }: TestStore, expiresAt: number): Promise<void> {
+async function crash(
+  { ports }: TestStore,
+  expiresAt: number,
+  at = 'rebuild-pack-registered',
+): Promise<void> {
   const checkpoint = (step: string): void => {
-    if (step === 'rebuild-pack-registered') throw new Error('crash')
+    if (step === at) throw new Error('crash')
   }
   const rebuilt = rebuildFromPacks({ ...ports, checkpoint }, { expiresAt })
   await expect(rebuilt).rejects.toThrow('crash')
@@ -146,6 +150,22 @@ describe('a rebuild', () => {
     const later = { ...lost.ports, now: () => lost.ports.now() + 3 * day }
     expect(await rebuildFromPacks(later, { expiresAt })).toMatchObject({ packs: 2, knownPacks: 0 })
     expect(await recoverAtStart(lost)).toMatchObject({ freedBytes: 0 })
+  })
+
+  test('that was interrupted keeps a start from deleting the packs that are left', async () => {
+    const store = await openStore()
+    const old = join(store.directory, 'old.db')
+    await store.metadata.copyTo(old)
+    await putBoth(store)
+    const before = await packPaths(join(store.directory, 'cas'))
+    const metadata: Metadata = openSqliteMetadata({ path: old })
+    onTestFinished(async () => await metadata.close())
+    const restored = { ...store, metadata, ports: { ...store.ports, metadata } }
+    await crash(restored, 1e15, 'rebuild-pack-published')
+    await expect(recoverAtStart(restored)).rejects.toMatchObject({ code: 'invalid_request' })
+    expect(await packPaths(join(store.directory, 'cas'))).toEqual(before)
+    expect(await rebuild(restored)).toMatchObject({ packs: 1, knownPacks: 1 })
+    expect(await recoverAtStart(restored)).toMatchObject({ unknownPacks: 0, freedBytes: 0 })
   })
 
   // Goal: what compaction has moved since the older database was copied is found in its new pack.

@@ -80,6 +80,8 @@ export async function rebuildFromPacks(
   }
   const identity = { project: parseProjectName(project), number: 1, attempt: 1 }
   let run: Run | undefined
+  // If this is interrupted, no start takes packs that are not imported yet for those of a crash.
+  await metadata.setBornAt(Number.MAX_SAFE_INTEGER)
   for await (const pack of missingPacks(ports, options.signal)) {
     await markPackMissing(metadata, pack.id)
     report.missingPacks += 1
