@@ -9,6 +9,7 @@ import { limits } from '../../src/core/limits.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { recover } from '../../src/lifecycle/recovery/recover.ts'
 import { openStore, type TestStore } from '../ingest/open-store.ts'
+import { scrubNow } from './collection.ts'
 import { packPaths } from './stored-bytes.ts'
 import { recoverAt } from './store-at.ts'
 
@@ -101,9 +102,16 @@ test('of stock uploads those stay that may still be finished, with what was acce
   })
 })
 
-test('a lost pack alone does not stop the start', async () => {
+test('a lost pack does not stop the start, after a crash only once scrub has found it lost', async () => {
   const store = await openStore()
   await store.putTar('lost', { 'a.txt': 'lost' })
   for (const path of await packsIn(store)) await rm(path)
   expect(await recoverAt(store.directory, store.ports)).toMatchObject({ unknownPacks: 0 })
+  await sealUnregistered(store, 1)
+  // It may hold what was compacted since the database was copied.
+  await expect(recoverAt(store.directory, store.ports)).rejects.toMatchObject({
+    code: 'invalid_request',
+  })
+  expect(await scrubNow(store.ports)).toMatchObject({ damagedArtifacts: 1 })
+  expect(await recoverAt(store.directory, store.ports)).toMatchObject({ unknownPacks: 1 })
 })

@@ -14,6 +14,7 @@
 import type { Staging } from '../../ingest/staging/staging.ts'
 import { asError, invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { copyPages } from '../pages.ts'
 import { missingPacks } from './missing-packs.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import { endSessions, removeDeadPacks, sweepBlobs } from '../collect/sweep.ts'
@@ -89,12 +90,23 @@ async function findUnknownPacks(ports: LifecyclePorts): Promise<string[]> {
   }
   if (unknown.length === 0) return unknown
   const isExplained = foreign === 0 && unknown.length <= limits.unknownPacksMax
-  if (isExplained && (await missingPacks(ports).next()).done === true) return unknown
+  if (isExplained && !(await lacksPacks(ports))) return unknown
   throw invalidRequest(
     'data',
     `the database does not know ${unknown.length} of the packs beside it, so it is new or older than these packs; ` +
       'restore the right database, or import the packs with `trove recover --from-packs`, which lists packs that must be moved away',
   )
+}
+
+/** Whether packs are missing that hold more than what is known to be damaged: that was lost while
+ *  the metadata was this store's. */
+async function lacksPacks(ports: LifecyclePorts): Promise<boolean> {
+  for await (const { id } of missingPacks(ports)) {
+    for await (const copies of copyPages(ports.metadata, id)) {
+      if (copies.some(({ damaged }) => !damaged)) return true
+    }
+  }
+  return false
 }
 
 async function removePacks(
