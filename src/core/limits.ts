@@ -223,8 +223,8 @@ export const limits = {
   compactBytesPerSecond: 32 * MiB,
   /** Size of one compaction read, the memory it holds besides an open pack. */
   compactReadBytes: 4 * MiB,
-  /** Sealed packs without a row that a crash can leave; more of them mean that the metadata belongs
-   *  to another store. */
+  /** Sealed packs without a row that a crash can leave since the time was last noted; more of them
+   *  mean that the metadata belongs to another store. */
   unknownPacksMax: 64,
   /** What recovery at start clears: rows that nothing holds (in steps of some fifty) and swept
    *  blobs; about a second each. */

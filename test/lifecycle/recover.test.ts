@@ -51,6 +51,19 @@ test('more packs without a row than a crash can leave stop the start, and nothin
   await staged.abort()
 })
 
+// A service that loses its answers, and then removes nothing, leaves a pack of each failed upload.
+test('any number of packs without a row is removed that the process survived which left them', async () => {
+  const store = await openStore()
+  await store.putTar('kept', { 'a.txt': 'kept' })
+  const kept = await packsIn(store)
+  await sealUnregistered(store, limits.unknownPacksMax + 1)
+  await store.metadata.noteBelievedTime(Date.now() + 1000)
+  expect(await recoverAt(store.directory, store.ports)).toMatchObject({
+    unknownPacks: limits.unknownPacksMax + 1,
+  })
+  expect(await packsIn(store)).toEqual(kept)
+})
+
 test('a pack without a row that cannot be removed is reported, and the start succeeds', async () => {
   const store = await openStore()
   await sealUnregistered(store, 1)

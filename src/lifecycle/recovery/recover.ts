@@ -73,23 +73,27 @@ async function endReadLeases({ metadata }: LifecyclePorts): Promise<number> {
 /** Modification times of files come from a coarser clock than other times. */
 const clockGrainMs = 50
 
-/** Sealed packs without a row, which a crash leaves between sealing and registering. More than a
- *  crash explains, any that are older than the database, or any beside packs that are missing,
- *  since what these held may have been compacted into them, belong to lost metadata. None of them
- *  may be deleted.
+/** Sealed packs without a row, which a crash leaves between sealing and registering, and a service
+ *  that fails while it loses answers. More than a crash explains since the database last noted the
+ *  time, any that are older than the database, or any beside packs that are missing, since what
+ *  these held may have been compacted into them, belong to lost metadata. None of them may be
+ *  deleted.
  *  Errors: invalid_request. */
 async function findUnknownPacks(ports: LifecyclePorts): Promise<string[]> {
   const { metadata, packs } = ports
   const unknown: string[] = []
   const bornAt = await metadata.bornAt()
+  const notedAt = (await metadata.believedTime()) ?? bornAt
   let foreign = 0
+  let recent = 0
   for await (const { name, modifiedAt } of packs.list()) {
     if (await metadata.hasPack(name)) continue
     unknown.push(name)
     if (modifiedAt < bornAt - clockGrainMs) foreign += 1
+    if (modifiedAt > notedAt) recent += 1
   }
   if (unknown.length === 0) return unknown
-  const isExplained = foreign === 0 && unknown.length <= limits.unknownPacksMax
+  const isExplained = foreign === 0 && recent <= limits.unknownPacksMax
   if (isExplained && !(await lacksPacks(ports))) return unknown
   throw invalidRequest(
     'data',
