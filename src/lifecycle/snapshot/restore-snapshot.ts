@@ -42,6 +42,9 @@ export async function restoreSnapshot(
     )
   const staged = `${path}.new`
   for (const [damagedSnapshots, snapshot] of snapshots.entries()) {
+    // SQLite would replay a log that a killed process left, whatever database it is of.
+    for (const end of ['-wal', '-shm'])
+      await ignoringAbsence(() => nodeFileSystem.unlink(staged + end))
     try {
       await translateErrno(path, async () => await fetchTo(bucket, snapshot, { staged, signal }))
     } catch (error) {
