@@ -74,6 +74,20 @@ test('a pack whose seal was reported as failed does not appear later', async () 
   expect([...fake.objects.keys()]).toEqual(['ci/format'])
 })
 
+// Not as something that the client asked for and that does not exist.
+test.each([/partNumber/, /^POST .*\?uploadId$/])(
+  'a pack whose upload the service drops before %s is reported as an outage',
+  async (before) => {
+    const { fake, store } = await openFake()
+    fake.before = async (request) => {
+      if (before.test(request)) fake.uploads.clear()
+      return undefined
+    }
+    await expect(seal(store, long)).rejects.toMatchObject({ code: 'busy' })
+    expect([...fake.objects.keys()]).toEqual(['ci/format'])
+  },
+)
+
 // If a pack seems to be missing, its copies count as lost.
 test.each([
   ['rejects the credentials', answering(403, 'AccessDenied'), /cannot access .*: AccessDenied/],

@@ -3,7 +3,7 @@
  *  it is complete. Either way, when `seal` ends it is complete and durable, or does not exist. */
 import assert from 'node:assert'
 import { createHash, type Hash } from 'node:crypto'
-import { hasCode } from '../../core/errors.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
 import type { Bucket, PartedUpload, UploadedPart } from './bucket.ts'
 import type { PackName, PackSink, SealedPack } from '../pack-store.ts'
 
@@ -60,8 +60,9 @@ export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
       if (failure !== undefined) throw failure.error
       return await work()
     } catch (error) {
-      failure ??= { error }
-      throw error
+      const outage = hasCode(error, 'not_found') ? dropped(key, error) : error
+      failure ??= { error: outage }
+      throw outage
     }
   }
 
@@ -112,6 +113,12 @@ export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
       if (wasSealing) await bucket.remove(key).catch(() => {})
     },
   }
+}
+
+/** To whoever uploads, `not_found` would be about what was asked for. */
+function dropped(key: string, cause: Error): Error {
+  const message = `the service has dropped the unfinished upload of ${key}`
+  return storeError('busy', message, { what: 'pack storage' }, { cause })
 }
 
 function emptyPart(): FillingPart {
