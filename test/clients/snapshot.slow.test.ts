@@ -179,7 +179,7 @@ test('an older snapshot is restored when the newest is damaged', async () => {
   expect(await readdir(site.data)).not.toContain('cas')
 })
 
-test('a server whose place was taken starts no more, takes no snapshot and deletes no pack', async () => {
+test('a server whose place was taken starts no more, takes no snapshot and removes no pack', async () => {
   const { fake, site } = await imitated()
   const server = await site.serve()
   const client = await clientOf(server)
@@ -195,8 +195,10 @@ test('a server whose place was taken starts no more, takes no snapshot and delet
       stderr: expect.stringContaining('holds the packs of another store') as string,
     })
   }
-  expect([...fake.objects.keys()]).toEqual(before)
   await server.stop()
+  const { TROVE_S3_BUCKET: _bucket, TROVE_S3_ENDPOINT: _endpoint, ...local } = site.environment
+  expect((await site.run(['move-packs'], local)).status).toBe(2)
+  expect([...fake.objects.keys()]).toEqual(before)
   await expect(site.serve()).rejects.toThrow(/`trove recover --from-snapshot` takes its place/)
   await (await other.serve()).stop()
 })

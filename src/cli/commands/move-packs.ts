@@ -13,6 +13,7 @@ import {
   leftPackPlace,
   prepareMove,
   releasePlace,
+  requirePlace,
   switchPackPlace,
 } from '../../packs/pack-place.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
@@ -69,6 +70,8 @@ async function move(
   dataDir: string,
   { from, to, ...watch }: { from: PackPlace; to: PackPlace } & Pick<Move, 'onProgress' | 'signal'>,
 ): Promise<MoveReport> {
+  // A store that was restored elsewhere has its packs there.
+  await requirePlace(dataDir, from)
   await prepareMove(dataDir, to)
   const source = await openPackStore(from)
   const target = await openPackStore(to)
