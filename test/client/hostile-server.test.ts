@@ -150,6 +150,14 @@ test.each([
   expect(left).toEqual([])
 })
 
+test('contents without a file that was asked for are rejected', async () => {
+  const { error, left } = await download([file('a')], [])
+  expect(error).toMatchObject({
+    message: expect.stringContaining('without all of the wanted files') as string,
+  })
+  expect(left).toEqual([])
+})
+
 test('streams that were not asked for are rejected', async () => {
   const { error, left } = await download([file('a')], [{ ordinal: 7 }])
   expect(error).toMatchObject({ message: expect.stringContaining('not asked for') as string })
