@@ -1,7 +1,18 @@
 /** The native client against a real server: uploads come back intact, and only what is missing
  *  is transferred. */
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
@@ -60,7 +71,6 @@ describe('an upload', () => {
     await uploadDirectory(client, root)
     await rm(join(root, 'a'))
     await makeTree(root, { a: lines(50_000) })
-    const { utimes, stat } = await import('node:fs/promises')
     await utimes(join(root, 'a'), 1_600_000_000, 1_600_000_000)
     const { artifact, sentBytes } = await uploadDirectory(client, root)
     expect(sentBytes).toBeGreaterThan(0)
@@ -153,7 +163,6 @@ describe('an upload', () => {
 
   test('detects a change that keeps size and mtime, by other stats of the inode', async () => {
     const root = await makeDirectory()
-    const { utimes } = await import('node:fs/promises')
     const write = async (content: string): Promise<void> => {
       await writeFile(join(root, 'f'), content)
       await utimes(join(root, 'f'), 1_600_000_000, 1_600_000_000)
@@ -265,11 +274,18 @@ describe('a download', () => {
   })
 
   test('resumes with complete files of an interrupted download, in existing and new directories', async () => {
-    const paths = ['old/a', 'old/b', 'old/c', 'new/d', 'new/e']
     // Random content, so that each fetched file shows in the byte count.
+    const sizes = { 'new/d': 50, 'new/e': 50, 'old/a': 50, 'old/b': 50, 'old/c': 50, 'old/f': 200 }
     const root = await makeDirectory(
-      Object.fromEntries(paths.map((path) => [path, randomBytes(50_000)])),
+      Object.fromEntries(
+        Object.entries(sizes).map(([path, size]) => [path, randomBytes(size * 1000)]),
+      ),
     )
+    const resumed = ['new/d', 'old/b']
+    for (const path of resumed) {
+      await chmod(join(root, path), 0o750)
+      await utimes(join(root, path), 1_600_000_000, 1_600_000_000)
+    }
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
     const back = await makeDirectory({ 'old/a': 'another' })
@@ -278,14 +294,18 @@ describe('a download', () => {
       // Named by their ordinals.
       'files/3/3': await readFile(join(root, 'old/b')),
       'files/4/4': 'torn',
+      'files/5/5': Buffer.alloc(200_001),
       'files/3/99': 'of another artifact',
       'tree/new/d': await readFile(join(root, 'new/d')),
+      'tree/new/e': Buffer.alloc(50_000),
       'tree/new/stranger': 's',
     })
     const { fetchedBytes } = await client.download({ artifact, destination: back })
-    expect(fetchedBytes).toBeGreaterThan(150_000)
-    expect(fetchedBytes).toBeLessThan(160_000)
+    expect(fetchedBytes).toBeGreaterThan(350_000)
+    expect(fetchedBytes).toBeLessThan(360_000)
     expect(await describeTree(back)).toEqual(await describeTree(root))
+    for (const path of resumed)
+      expect((await stat(join(back, path))).mtimeMs, path).toBe(1_600_000_000_000)
   })
 
   test('requests the tree again when it breaks off, by a reset or a premature end', async () => {
@@ -371,6 +391,20 @@ describe('a download', () => {
       expect(await readFile(join(outside, 'victim'), 'utf8')).toBe('untouched')
       expect(await describeTree(back)).toEqual(await describeTree(root))
     }
+  })
+
+  test('never continues a large file that has another name, too', async () => {
+    const root = await makeDirectory({ large: pseudoRandom(200_000, 'wanted') })
+    const outside = await makeDirectory({ own: pseudoRandom(200_000, 'own') })
+    const before = await describeTree(outside)
+    const client = clientWith(null)
+    const { artifact } = await uploadDirectory(client, root)
+    // As of an interrupted download into a directory that was copied with hard links since.
+    const back = await makeDirectory({ '.trove-partial/files/0': null })
+    await link(join(outside, 'own'), join(back, '.trove-partial/files/0/0'))
+    await client.download({ artifact, destination: back })
+    expect(await describeTree(outside)).toEqual(before)
+    expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
   test("keeps a user's directory that a file would replace, unless delete is set", async () => {
