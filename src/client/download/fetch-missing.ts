@@ -149,7 +149,6 @@ function groupByContent(
 /** Creates a file of its full length, to be filled in any order. Errors: FileError. */
 function makeFile(path: string, sizeBytes: number): void {
   whileWriting(path, () => {
-    rmSync(path, { force: true })
     const descriptor = openNew(path, 0o600)
     try {
       ftruncateSync(descriptor, sizeBytes)

@@ -72,7 +72,6 @@ export function prepareLeaves(
       !isLinkTo(join(destination.root, path), tree.linkTarget(ordinal))
     ) {
       makeDirectories(dirname(partial))
-      rmSync(partial, { force: true })
       createSymlink(tree.linkTarget(ordinal), partial, join(destination.root, path))
     }
   }
