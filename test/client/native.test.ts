@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
+import { readDestinationCache } from '../../src/client/download/destination-cache.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 import { type FlakyProxy, startFlakyProxy } from './flaky-proxy.ts'
 import { openClientServer, uploadDirectory } from './shared-server.ts'
@@ -338,6 +339,7 @@ describe('a download', () => {
     await makeTree(join(back, '.trove-partial'), {
       'tree/other/deep/file': 'x',
       'tree/other/void': null,
+      'tree/new/owner_of_another': 'w',
       'tree/new/void': null,
       'tree/old/void': null,
       'files/0': 'torn',
@@ -423,6 +425,33 @@ describe('a download', () => {
     expect(planned).toEqual({ write: ['other', 'thing'], delete: ['thing'] })
     expect(await client.download(deleting)).toMatchObject({ writtenFiles: 2, deletedPaths: 1 })
     expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+
+  test.each([{ paths: ['a'] }, { symlinks: 'skip' } as const])(
+    'of a part is rejected with delete: %o',
+    async (part) => {
+      const root = await makeDirectory({ a: 'a', link: '-> a' })
+      const back = await makeDirectory({ b: 'b', link: '-> b' })
+      const client = clientWith(null)
+      const { artifact } = await uploadDirectory(client, root)
+      const download = client.download({ artifact, destination: back, delete: true, ...part })
+      await expect(download).rejects.toMatchObject({ code: 'invalid_request' })
+      expect(Object.keys(await describeTree(back)).toSorted()).toEqual(['b', 'link'])
+    },
+  )
+
+  test('remembers the stats of files, except of those that may change without new ones', async () => {
+    const files = { old: 'o', young: 'y' }
+    const back = await makeDirectory(files)
+    const soon = Date.now() / 1000 + 60
+    await utimes(join(back, 'young'), soon, soon)
+    const cacheDir = await makeDirectory()
+    const client = clientWith(cacheDir)
+    const { artifact } = await uploadDirectory(client, await makeDirectory(files))
+    await client.download({ artifact, destination: back })
+    const [name = ''] = await readdir(join(cacheDir, 'destination'))
+    const { stats } = (await readDestinationCache(join(cacheDir, 'destination', name)))!
+    expect([0, 4].map((at) => Number.isNaN(stats[at]))).toEqual([false, true])
   })
 
   test('deletes files whose names are not valid UTF-8', async () => {

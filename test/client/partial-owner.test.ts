@@ -7,7 +7,10 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { recallDestination } from '../../src/client/download/destination.ts'
 import { ownPartial, partialName } from '../../src/client/download/partial-owner.ts'
+import { tidyPartial } from '../../src/client/download/partial-tree.ts'
+import { createTreeColumns } from '../../src/client/download/tree-columns.ts'
 import { startTimeOf } from '../../src/client/files/process-identity.ts'
 import { makeDirectory } from './tree.ts'
 
@@ -151,12 +154,19 @@ test('a zombie does not count as an owner', async () => {
 })
 
 test('a symlink or file in place of the partial root is removed, not followed', async () => {
-  const [root, outside] = [await makeDirectory(), await makeDirectory()]
-  await symlink(outside, join(root, partialName))
-  ;(await ownPartial(root)).end()
-  await writeFile(join(root, partialName), 'x')
-  ;(await ownPartial(root)).end()
-  expect([await readdir(root), await readdir(outside)]).toEqual([[], []])
+  const [root, outside] = [await makeDirectory(), await makeDirectory({ file: 'f' })]
+  const tree = createTreeColumns()
+  const destination = recallDestination(root, tree, [])!
+  const own = async (): Promise<void> => (await ownPartial(root)).end()
+  // A download looks again when it resumes after a network failure.
+  const tidy = async (): Promise<void> => void tidyPartial(destination, tree, [])
+  for (const remove of [own, tidy]) {
+    await symlink(outside, join(root, partialName))
+    await remove()
+    await writeFile(join(root, partialName), 'x')
+    await remove()
+    expect([await readdir(root), await readdir(outside)]).toEqual([[], ['file']])
+  }
 })
 
 describe('where start times of processes are unknown', () => {
