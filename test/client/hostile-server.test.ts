@@ -76,16 +76,17 @@ function answering(
 }
 
 /** Downloads into DEST next to a file that must not change; returns the error and what is below
- *  DEST. */
+ *  DEST. `announced`: the lines of the tree that the caller wants. */
 async function download(
   lines: string[],
   sent: Sent[] = [],
+  announced = lines,
 ): Promise<{ error: unknown; left: string[] }> {
   const url = await listen(createServer(answering(lines, sent)))
   const root = await makeDirectory({ victim: 'untouched', dest: null })
   const before = await describeTree(root)
   const client = createClient({ url, token: 'x', cacheDir: null })
-  const treeDigest = `sha256:${digestOf(Buffer.from(manifestHeader + lines.join('')))}`
+  const treeDigest = `sha256:${digestOf(Buffer.from(manifestHeader + announced.join('')))}`
   let error: unknown
   try {
     await client.download({ artifact: { id: 1, treeDigest }, destination: join(root, 'dest') })
@@ -127,6 +128,15 @@ test.each([
 ])('a path that %s is rejected before anything is written', async (_, lines, code) => {
   const { error, left } = await download(lines, [{ ordinal: 0 }, { ordinal: 1 }])
   expect(error).toMatchObject({ code })
+  expect(left).toEqual([])
+})
+
+test.each([
+  ['lacks an entry of', [file('a')], [file('a'), file('b')]],
+  ['has another target than', [link('a', 'c')], [link('a', 'b')]],
+])('a tree that %s the announced one is rejected', async (_, lines, announced) => {
+  const { error, left } = await download(lines, [{ ordinal: 0 }], announced)
+  expect(error).toMatchObject({ code: 'digest_mismatch' })
   expect(left).toEqual([])
 })
 
@@ -229,6 +239,11 @@ const kept = Array.from({ length: 300 }, (_, index) => file(`d/${1000 + index}`)
 test('correct changes are the only request', async () => {
   const { error, asked } = await downloadTwice(['- d/1007\n'], kept.toSpliced(7, 1))
   expect([error, asked]).toEqual([undefined, ['2/tree?base=1']])
+})
+
+test('changes that lead to another tree than the announced one are not used', async () => {
+  const { error, asked } = await downloadTwice(['- d/1007\n'], kept.toSpliced(8, 1))
+  expect([error, asked]).toEqual([undefined, ['2/tree?base=1', '2/tree']])
 })
 
 test.each([
