@@ -340,6 +340,7 @@ describe('a download', () => {
       'tree/other/deep/file': 'x',
       'tree/other/void': null,
       'tree/new/owner_of_another': 'w',
+      'tree/new/file/deep': 'v',
       'tree/new/void': null,
       'tree/old/void': null,
       'files/0': 'torn',
