@@ -17,7 +17,13 @@ export interface ZipMemberSpec {
   /** Wrong values for both headers. */
   claims?: { crc32?: number; storedBytes?: number; sizeBytes?: number; localOffset?: number }
   /** Wrong values for the local header only. */
-  localClaims?: { crc32?: number; storedBytes?: number; sizeBytes?: number; name?: string }
+  localClaims?: {
+    crc32?: number
+    storedBytes?: number
+    sizeBytes?: number
+    name?: string
+    method?: number
+  }
   /** Arbitrary bytes before the local header. */
   gap?: Buffer
   localExtra?: Buffer
@@ -92,7 +98,7 @@ function localHeader(spec: ZipMemberSpec, name: Buffer, facts: Placed['facts']):
   header.writeUInt32LE(0x04034b50, 0)
   header.writeUInt16LE(20, 4)
   header.writeUInt16LE(spec.flags ?? 0, 6)
-  header.writeUInt16LE(spec.method ?? 8, 8)
+  header.writeUInt16LE(spec.localClaims?.method ?? spec.method ?? 8, 8)
   header.writeUInt16LE(0x5f62, 10)
   header.writeUInt16LE(0x5d78, 12)
   header.writeUInt32LE(claimed.crc32 >>> 0, 14)

@@ -246,6 +246,8 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
     content: 'some content, some content',
     ...more,
   })
+  const empty = (more: Partial<ZipMemberSpec>): ZipMemberSpec =>
+    file('a', { content: '', stored: Buffer.alloc(0), method: 0, ...more })
   const unicodeName = (name: string): Buffer =>
     Buffer.concat([Buffer.from([0x75, 0x70, 5 + name.length, 0, 1, 0, 0, 0, 0]), Buffer.from(name)])
   /** A header whose size is in the ZIP64 field. */
@@ -291,6 +293,22 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
       /header says 300/,
     ],
     ['a wrong CRC', { members: [file('a', { claims: { crc32: 1 } })] }, /CRC/],
+    ['a wrong CRC of nothing', { members: [empty({ claims: { crc32: 1 } })] }, /CRC/],
+    ['an empty stream', { members: [empty({ method: 8 })] }, /broken/],
+    ['a link without a target', { members: [empty({ mode: 0o120777 })] }, /no target/],
+    ['a directory with content', { members: [file('d/')] }, /directory has content/],
+    [
+      'a distant member',
+      { members: [file('a', { gap: Buffer.alloc(9e6) })] },
+      /between its members/,
+    ],
+    ['no local header', { members: [file('a', { claims: { localOffset: 1 } })] }, /is missing/],
+    ['two methods', { members: [file('a', { localClaims: { method: 0 } })] }, /header disagrees/],
+    [
+      'two sizes of a stored member',
+      { members: [file('a', { method: 0, claims: { sizeBytes: 3 } })] },
+      /two different sizes/,
+    ],
     ['two names', { members: [file('a', { localClaims: { name: 'b' } })] }, /local name/],
     ['two sizes', { members: [file('a', { localClaims: { sizeBytes: 5 } })] }, /local size/],
     [
