@@ -32,6 +32,21 @@ test('no more is assembled than an artifact may have, however short the lists ar
   await expect(session.commit(files)).rejects.toMatchObject({ code: 'too_large' })
 })
 
+test.each([{ crc32: 1 }, { sizeBytes: 99 }])(
+  'a file announced with %o is rejected, and accepted as it is',
+  async (wrong) => {
+    const session = await openSession(await openStore(), 'mine/app')
+    const parts = texts('a', 'b')
+    const files = { large: Buffer.concat(parts) }
+    await session.offer(files)
+    await session.step({ step: 'parts' }, encoded(compositeOf(parts, wrong)))
+    await session.step({ step: 'blobs' }, Buffer.concat(parts.map((part) => record(part))))
+    await expect(session.commit(files)).rejects.toMatchObject({ code: 'digest_mismatch' })
+    await session.step({ step: 'parts' }, encoded(compositeOf(parts)))
+    expect(await session.commit(files)).toMatchObject({ created: true })
+  },
+)
+
 test('a part is sent if the store has it only as a stream that cannot be continued', async () => {
   const store = await openStore()
   const parts = texts('in a zip', 'new')
