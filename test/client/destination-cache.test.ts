@@ -88,6 +88,12 @@ test('an identical cache is kept; a different one replaces it without leftovers'
   const stats = statsOf(tree).fill(7, 0, 4)
   await rememberDestination(path, origin, tree, cache).save(stats)
   expect((await readDestinationCache(path))!.stats).toEqual(stats)
+  for (const change of [{ artifactId: 5 }, { url: 'http://other' }]) {
+    await remember(path, tree)
+    await rememberDestination(path, { ...origin, ...change }, tree, cache).save(statsOf(tree))
+    expect(await readDestinationCache(path)).toMatchObject(change)
+  }
+  await remember(path, tree)
   const other = rememberDestination(path, { ...origin, artifactId: 3 }, tree, cache)
   await other.abandon()
   expect(await readDestinationCache(path)).toMatchObject(origin)

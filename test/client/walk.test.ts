@@ -110,6 +110,16 @@ describe('patterns', () => {
     expect((await walk(root, patterns)).paths).toEqual(paths)
   })
 
+  test.each([
+    { patterns: ['**', '!x'], paths: ['d', 'd/e', 'd/f'] },
+    { patterns: ['d/*'], paths: ['e', 'f'] },
+    { patterns: ['d', 'x', '!x/y/**'], paths: ['d', 'd/e', 'd/f', 'x'] },
+  ])('$patterns select directories that are empty or have an unusual mode', async (one) => {
+    const root = await makeDirectory({ 'd/e': null, 'd/f': '', 'x/y': null })
+    await chmod(join(root, 'd'), 0o700)
+    expect((await walk(root, one.patterns)).paths).toEqual(one.paths)
+  })
+
   test('an existing name with wildcards means that file', async () => {
     const root = await makeDirectory({ 'pages/[id].js': '', 'pages/i.js': '' })
     expect((await walk(root, ['pages/[id].js'])).paths).toEqual(['[id].js'])
@@ -150,6 +160,18 @@ describe('the walk', () => {
     expect(paths).toEqual([...paths].toSorted(comparePaths))
   })
 
+  test('announces every entry once, in order, in batches', async () => {
+    const names = Array.from({ length: 1100 }, (_, index) => String(1000 + index))
+    const root = await makeDirectory(Object.fromEntries(names.map((name) => [name, ''])))
+    const batches: [number, number][] = []
+    await walk(root, ['.'], { onFiles: (from, to) => batches.push([from, to]) })
+    expect(batches).toEqual([
+      [0, 512],
+      [512, 1024],
+      [1024, 1100],
+    ])
+  })
+
   test('leaves out hidden files, unless requested, and excluded paths', async () => {
     const root = await makeDirectory({
       '.git/x': '',
@@ -159,6 +181,7 @@ describe('the walk', () => {
       'b/c.map': '',
     })
     expect((await walk(root, ['.'])).paths).toEqual(['a', 'b/c.map', 'node_modules/y/z'])
+    expect((await walk(root, ['.git', '.env'])).count).toBe(0)
     expect((await walk(root, ['.'], { includeHidden: true })).paths).toContain('.git/x')
     const { paths } = await walk(root, ['.'], { exclude: ['node_modules', '**/*.map'] })
     expect(paths).toEqual(['a', 'b'])
