@@ -2,15 +2,13 @@
 import { type HashAnswer, hashColumns } from '../files/file-tasks.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
 
-/** `stats`, `digests` and `settled` may be reallocated by each call. */
+/** `stats`, `digests` and `settled` may be reallocated by each call, and be shorter than the tree. */
 export interface HashColumns {
   /** `hashColumns` numbers per entry. */
   readonly stats: Float64Array
   readonly digests: Buffer
   /** 1 for a file whose stats may be recorded. */
   readonly settled: Uint8Array
-  /** Makes room for `count` entries. */
-  reserve(count: number): void
   /** Stores the results of the files `ordinals`, which ascend. */
   fill(ordinals: readonly number[], answer: HashAnswer): void
 }
@@ -27,7 +25,6 @@ export function createHashColumns(): HashColumns {
   }
   const columns = {
     ...columnsFor(1024),
-    reserve,
     fill: (ordinals: readonly number[], answer: HashAnswer): void => {
       reserve((ordinals.at(-1) ?? 0) + 1)
       for (const [index, ordinal] of ordinals.entries()) {

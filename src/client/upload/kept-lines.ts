@@ -19,7 +19,6 @@ export function createLineMatcher(known: ManifestLines): (path: string) => numbe
     line += 1
     if (line < count) current = pathOfLine(known, line)
   }
-  advance()
   return (path) => {
     while (line < count && comparePaths(current, path) < 0) advance()
     return line < count && current === path ? line : notKept

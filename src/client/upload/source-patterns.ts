@@ -31,7 +31,7 @@ export interface SourcePatterns {
    *  search path matches. */
   readonly isPlain: boolean
   match(path: string): PatternMatch
-  /** Whether anything below the directory `path` can match. */
+  /** Whether the directory `path`, or anything below it, can match. */
   mayMatchBelow(path: string): boolean
 }
 

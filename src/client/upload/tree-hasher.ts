@@ -101,7 +101,6 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
       }
       await untilAborted(Promise.all(batches.splice(0)), signal)
       if (failure !== undefined) throw failure.error
-      columns.reserve(tree.count)
       return await finishTree(tree, columns, { cache, lines, cachePath })
     },
   }

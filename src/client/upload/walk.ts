@@ -193,7 +193,7 @@ function createWalker(
 
   function isOfInterest(path: string): boolean {
     if (excluded(entryPathOf(path))) return false
-    return patterns.isPlain || patterns.mayMatchBelow(path) || patterns.match(path).asDirectory
+    return patterns.isPlain || patterns.mayMatchBelow(path)
   }
 
   function findDirectory(path: string): Found | undefined {
