@@ -55,3 +55,13 @@ test('a tree that is removed just when it was found has to be sent', async () =>
   const session = await openSession(store, 'mine/app')
   await expect(session.commit(other)).rejects.toMatchObject({ code: 'upload_incomplete' })
 })
+
+test('a tree that becomes known during its commit is not stored again', async () => {
+  const { store, first } = await openKnowing()
+  const { metadata } = store.ports
+  store.ports.metadata = { ...metadata, findKnownTree: async () => undefined }
+  const session = await openSession(store, 'mine/app')
+  expect(await session.offer(files)).toEqual([])
+  const { manifestId, zipBytes } = first
+  expect((await session.commit(files)).artifact).toMatchObject({ manifestId, zipBytes })
+})
