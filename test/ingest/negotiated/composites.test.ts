@@ -18,6 +18,13 @@ test('files whose parts come in several lists are all assembled', async () => {
   expect(await session.commit(files)).toMatchObject({ created: true })
 })
 
+test('a tree that holds more than an artifact may is rejected with its manifest', async () => {
+  const session = await openSession(await openStore({ artifactBytesMax: 1000 }), 'mine/app')
+  expect(await session.offer({ most: Buffer.alloc(1000) })).toEqual([0])
+  const more = session.offer({ more: Buffer.alloc(1001) })
+  await expect(more).rejects.toMatchObject({ code: 'too_large' })
+})
+
 test('no more is assembled than an artifact may have, however short the lists are', async () => {
   const store = await openStore({ artifactBytesMax: 1000 })
   const session = await openSession(store, 'mine/app')

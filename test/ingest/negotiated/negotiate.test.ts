@@ -10,6 +10,7 @@ import {
   fileEndRecord,
 } from '../../../src/core/bytes/blob-exchange.ts'
 import { type Digest, digestOf } from '../../../src/core/bytes/digest.ts'
+import { limits } from '../../../src/core/limits.ts'
 import { formatEntry, manifestHeader } from '../../../src/core/manifest/manifest.ts'
 import { parseEntryPath } from '../../../src/core/manifest/entry.ts'
 import { encodeTimes } from '../../../src/core/manifest/modification-times.ts'
@@ -151,6 +152,19 @@ describe('trust', () => {
     const body = Buffer.concat([encodeBlobRecordHead(head), stream])
     await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject(malformed)
     expect(await session.offer({ empty: Buffer.alloc(0) })).toEqual([0])
+  })
+
+  test('a blob longer than any chunk, or a stream too long for its blob, is not waited for', async () => {
+    const { session } = await openOnlySession()
+    for (const [sizeBytes, lengthBytes] of [
+      [limits.coarseChunkMaxBytes + 1, 9],
+      [9, 138],
+    ] as const) {
+      const body = encodeBlobRecordHead({ kind: 'blob', sizeBytes, lengthBytes })
+      await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({
+        message: expect.stringContaining('too large'),
+      })
+    }
   })
 
   test('a large file can end only after it has begun', async () => {
