@@ -1,6 +1,7 @@
 /** The native client against a real server: uploads come back intact, and only what is missing
  *  is transferred. */
 import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import {
   chmod,
   link,
@@ -469,4 +470,14 @@ describe('a download', () => {
     expect(deletedPaths).toBe(4)
     expect(await readdir(back, 'buffer')).toEqual([Buffer.from('a')])
   })
+})
+
+test('a file that vanishes while its directory is verified counts as a difference', async () => {
+  const root = await makeDirectory({ a: 'a', b: 'b' })
+  const client = clientWith(null)
+  const { artifact } = await uploadDirectory(client, root)
+  const onProgress = (): void => rmSync(join(root, 'a'), { force: true })
+  const result = await client.verify({ artifact, directory: root, onProgress })
+  expect(result).toMatchObject({ missing: 0, changed: 1 })
+  expect([...result.differences]).toMatchObject([{ kind: 'unreadable', path: 'a' }])
 })
