@@ -11,7 +11,7 @@ import type { PageEntry } from '../../manifest-page.ts'
 import type { ComparedEntry, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createFoundDescribing } from './describing.ts'
-import { createPages, createSourceFinder, removedError, type Source } from './manifest-source.ts'
+import { createPages, createSourceFinder, type Source } from './manifest-source.ts'
 
 /** Upper bound on interleaved listings. Each holds up to three pages, which with the longest
  *  paths and link targets have 4 MB each, in a thread whose heap is bounded. Other calls have
@@ -51,8 +51,7 @@ function createManifestOpener(
         const known = recent.find(([number]) => number === page)
         if (known !== undefined) return known[1]
         await turn()
-        const entries = pages.find(source.manifestId, page)
-        if (entries === undefined) throw removedError(source)
+        const entries = pages.read(source, page)
         recent = [...recent.slice(-1), [page, entries]]
         return entries
       },

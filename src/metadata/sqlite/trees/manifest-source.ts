@@ -71,11 +71,12 @@ export function oneByOne<Asked extends unknown[], Result>(
 }
 
 interface Pages {
-  /** All entries of a page, or those at `indexes`, which ascend; undefined when the page no
-   *  longer exists. */
-  find(manifestId: number, page: number, indexes?: readonly number[]): PageEntry[] | undefined
-  /** The page as stored. */
-  stored(manifestId: number, page: number): Buffer | undefined
+  /** All entries of a page, or those at `indexes`, which ascend. Errors: that of `removedError`. */
+  read(source: Source, page: number, indexes?: readonly number[]): PageEntry[]
+  /** The page as stored. Errors: that of `removedError`. */
+  readStored(source: Source, page: number): Buffer
+  /** All entries of a page of any manifest; undefined when it does not exist. */
+  find(manifestId: number, page: number): PageEntry[] | undefined
   /** The page where `path` is or would be; undefined when it would come before the first one. */
   locate(source: Source, path: string): { page: number; lastPath: Buffer } | undefined
   /** The page that holds the first entry at or after `path`; undefined when the manifest ends
@@ -111,6 +112,11 @@ export function createPages(connection: Connection): Pages {
     `FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value ${placementJoin}`,
   )
 
+  const readStored: Pages['readStored'] = (source, page) => {
+    const row = findPage.get(source.manifestId, page)
+    if (row === undefined) throw removedError(source)
+    return row.bytes
+  }
   const timesOf: Pages['timesOf'] = (contentId, page, count) => {
     const times = findTimes.get(contentId, page)
     return times ? decodeTimes(times.bytes, count) : Array<null>(count).fill(null)
@@ -121,9 +127,11 @@ export function createPages(connection: Connection): Pages {
     return pageBefore.get(source.manifestId, Buffer.from(path))
   }
   return {
-    find: (manifestId, page, indexes) => {
+    read: (source, page, indexes) => decodeManifestPage(readStored(source, page), indexes),
+    readStored,
+    find: (manifestId, page) => {
       const row = findPage.get(manifestId, page)
-      return row && decodeManifestPage(row.bytes, indexes)
+      return row && decodeManifestPage(row.bytes)
     },
     locate,
     findFrom: (source, path) => {
@@ -146,7 +154,6 @@ export function createPages(connection: Connection): Pages {
         return { kind, path, mode, digest: blob.digest, sizeBytes: blob.sizeBytes, blob }
       })
     },
-    stored: (manifestId, page) => findPage.get(manifestId, page)?.bytes,
     encodedTimes: (contentId, page) => findTimes.get(contentId, page)?.bytes,
     timesOf,
     createTimeReader: (source) => {

@@ -22,8 +22,7 @@ export function createMeasuring(
     const prefix = directory === '' ? '' : `${directory}/`
     const page = from ?? pages.findFrom(source, prefix)
     if (page === undefined) return { children: [], next: null }
-    const entries = pages.find(source.manifestId, page)
-    if (entries === undefined) throw removedError(source)
+    const entries = pages.read(source, page)
     const files = entries.flatMap((entry) =>
       entry.kind === 'file' && entry.path.startsWith(prefix) ? [entry] : [],
     )

@@ -45,28 +45,27 @@ export function createEntryMethods(connection: Connection): EntryMethods {
   const findZipPages = prepare<[number, number], { bytes: Buffer | null }>(
     'SELECT zip_pages AS bytes FROM artifacts WHERE id = ? AND version = ?',
   )
+  const place = (source: Source, entries: PageEntry[]): StoredEntry[] => {
+    const placed = pages.place(entries)
+    if (placed === undefined) throw removedError(source)
+    return placed
+  }
 
   return {
     readEntryPage: async (artifactId, page) => {
       const source = findSource(artifactId)
       if (isPast(source.entryCount, page)) return undefined
-      const entries = pages.find(source.manifestId, page)
-      const placed = entries && pages.place(entries)
-      if (!placed) throw removedError(source)
+      const placed = place(source, pages.read(source, page))
       const modifiedAt = pages.timesOf(source.contentId, page, placed.length)
       return toEntryPage(page, placed, modifiedAt)
     },
     readEntries: async (artifactId, ordinals) => {
       const source = findSource(artifactId)
       const existing = ordinals.filter((ordinal) => ordinal < source.entryCount)
-      const entries: PageEntry[] = []
-      for (const [page, indexes] of byPage(existing)) {
-        const found = pages.find(source.manifestId, page, indexes)
-        if (found === undefined) throw removedError(source)
-        entries.push(...found)
-      }
-      const placed = pages.place(entries)
-      if (placed === undefined) throw removedError(source)
+      const entries = [...byPage(existing)].flatMap(([page, indexes]) =>
+        pages.read(source, page, indexes),
+      )
+      const placed = place(source, entries)
       return placed.length < existing.length ? placed : ordinals.map((_, at) => placed[at])
     },
     readStagedEntryPage: async (manifestId, page) =>
@@ -81,13 +80,12 @@ export function createEntryMethods(connection: Connection): EntryMethods {
       const source = findSource(artifactId)
       const located = pages.locate(source, path)
       if (!located) return undefined
-      const entries = pages.find(source.manifestId, located.page)!
+      const entries = pages.read(source, located.page)
       const index = entries.findIndex((entry) => entry.path === path)
       if (index < 0) return undefined
-      const placed = pages.place([entries[index]!])
-      if (!placed) throw removedError(source)
+      const [entry] = place(source, [entries[index]!])
       const times = pages.timesOf(source.contentId, located.page, entries.length)
-      return { entry: placed[0]!, modifiedAt: times[index] ?? null }
+      return { entry: entry!, modifiedAt: times[index] ?? null }
     },
     findEntryPage: async (artifactId, path) => pages.findFrom(findSource(artifactId), path),
   }

@@ -13,7 +13,7 @@ import {
 } from '../../manifest-page.ts'
 import type { ComparePlace } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
-import { createPages, removedError, type Source } from './manifest-source.ts'
+import { createPages, type Source } from './manifest-source.ts'
 
 /** Entries of one side that the other lacks or has in another form. */
 export interface PairedSide {
@@ -55,9 +55,7 @@ export function createPairing(
   const open = (source: Source, ordinal: number): Side => {
     const [page, index] = [Math.floor(ordinal / size), ordinal % size]
     if (ordinal >= source.entryCount) return { source, page, index, stored: undefined }
-    const stored = pages.stored(source.manifestId, page)
-    if (stored === undefined) throw removedError(source)
-    return { source, page, index, stored }
+    return { source, page, index, stored: pages.readStored(source, page) }
   }
   return (baseSource, headSource, from) => {
     const [base, head] = [open(baseSource, from.base), open(headSource, from.head)]

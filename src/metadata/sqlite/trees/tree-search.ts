@@ -28,9 +28,8 @@ export function createSearch(
     let entries: PageEntry[] | undefined
     while (at < source.entryCount) {
       const [page, index] = [Math.floor(at / size), at % size]
-      if (entries === undefined || index === 0) entries = pages.find(source.manifestId, page)
-      const entry = entries?.[index]
-      if (entry === undefined) throw removedError(source)
+      if (entries === undefined || index === 0) entries = pages.read(source, page)
+      const entry = entries[index]!
       if (isMatch(entry.path)) matches.push({ page, index, entry })
       at += 1
       if (matches.length === limit || performance.now() >= until) break

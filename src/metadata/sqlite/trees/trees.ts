@@ -57,9 +57,9 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
     readTreePage: async (artifactId, page) => {
       const source = findSource(artifactId)
       if (isPast(source.entryCount, page)) return undefined
-      const entries = pages.find(source.manifestId, page)
-      if (entries === undefined) throw removedError(source)
-      const lines = Buffer.from(describe(source, entries).map(formatEntry).join(''))
+      const lines = Buffer.from(
+        describe(source, pages.read(source, page)).map(formatEntry).join(''),
+      )
       return { lines, times: pages.encodedTimes(source.contentId, page) ?? null }
     },
     readTreeTimes: async (artifactId, first) => {
