@@ -135,6 +135,9 @@ export const fileQuery = z.strictObject({
 /** The query of requests that carry their other parameters in the body. */
 export const bodyQuery = z.strictObject({ dryRun: flag.default(false) })
 
+/** The body of requests that their path says whole. */
+export const noFields = z.strictObject({})
+
 const intact = flag.default(false).meta({
   description:
     'Leaves out damaged files. Without it, an archive with such files fails with `blob_damaged`.',

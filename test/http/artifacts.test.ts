@@ -322,6 +322,31 @@ describe('PATCH', () => {
     expect(await problemOf(policy)).toMatchObject({ code: 'invalid_request', status: 400 })
   })
 
+  test('?dryRun, and a field, is an error of a request that its path says whole', async () => {
+    const project = freshProject()
+    const id = await put(project, '1/a')
+    const admin = await server.token({ scope: 'admin' })
+    const token = await server.token({ project })
+    const path = `/api/v1/artifacts/${id}`
+    await server.send(path, { method: 'DELETE', token })
+    const requests = [
+      `${path}/undelete`,
+      `/api/v1/projects/${project}/tokens/revoke`,
+      '/api/v1/admin/scrub',
+      '/api/v1/admin/snapshot',
+    ]
+    for (const request of requests) {
+      const asked = [
+        await server.send(`${request}?dryRun`, { method: 'POST', token: admin }),
+        await server.send(request, { method: 'POST', token: admin, json: { dryRun: true } }),
+      ]
+      for (const response of asked)
+        expect(await problemOf(response)).toMatchObject({ status: 400, code: 'invalid_request' })
+    }
+    // Nothing was restored, and the token was not revoked.
+    expect((await server.send(path, { token })).status).toBe(410)
+  })
+
   test('is rejected for jobs and readers, for ended artifacts, and for invalid or empty changes', async () => {
     const project = freshProject()
     const id = await put(project, '1/a')

@@ -11,7 +11,7 @@ import {
   type WireRevokedTokens,
 } from '../../api/token-messages.ts'
 import { apiRoot, currentTokenPath } from '../../api/paths.ts'
-import { tokenListQuery } from '../../api/queries.ts'
+import { noFields, tokenListQuery } from '../../api/queries.ts'
 import { grantOfIdToken } from '../../auth/id-token.ts'
 import { mayAdminister, mayMint, type Principal } from '../../auth/principal.ts'
 import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
@@ -155,6 +155,7 @@ async function revokeAll(context: AppContext, c: AppRequest): Promise<Response> 
   const principal = await requirePrincipal(context, c)
   const project = projectParameter(c)
   requireWriteProject(principal, project)
+  await parseBody(context, c, noFields)
   const author = authorOf(context, principal, 'api')
   const issuedUntil = author.at
   await revokeProjectTokens(context, project, issuedUntil, author)

@@ -4,7 +4,7 @@ import { artifactNotFound } from '../../core/errors.ts'
 import type { Hono } from 'hono'
 import { bulkDeletionRequestSchema, type WireBulkDeletion } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
-import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
+import { deletionQuery, noFields, runDeletionQuery } from '../../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../../auth/principal.ts'
 import { assertLive } from '../../browse/find-artifact.ts'
 import { heldAsKept } from '../../core/artifact.ts'
@@ -76,6 +76,7 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
 async function undelete(context: AppContext, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await readableArtifact(context, c)
   requireWriteProject(principal, artifact.project)
+  await parseBody(context, c, noFields)
   const author = authorOf(context, principal, 'api')
   await context.metadata.restoreArtifact(artifact.id, author.at, author)
   const restored = await context.metadata.findArtifact(artifact.id)

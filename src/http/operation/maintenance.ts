@@ -14,6 +14,7 @@ import {
   scrubPath,
   snapshotPath,
 } from '../../api/paths.ts'
+import { noFields } from '../../api/queries.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { hasCode, invalidRequest, notFound, StoreError } from '../../core/errors.ts'
 import type { Job } from '../../lifecycle/background/jobs.ts'
@@ -34,6 +35,7 @@ export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): vo
   })
   app.post(scrubPath, async (c) => {
     const principal = await requireAdmin(context, c)
+    await parseBody(context, c, noFields)
     return accepted(c, await start(principal, { kind: 'scrub' }))
   })
   app.post(backupPath, async (c) => {
@@ -43,6 +45,7 @@ export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): vo
   })
   app.post(snapshotPath, async (c) => {
     const principal = await requireAdmin(context, c)
+    await parseBody(context, c, noFields)
     return accepted(c, await start(principal, { kind: 'snapshot' }))
   })
   app.get(`${apiRoot}/admin/jobs`, async (c) => {
