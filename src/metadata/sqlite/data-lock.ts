@@ -68,12 +68,7 @@ export function lockDataDir(dataDir: string, command: string): DataLock {
   return {
     announce: (url) => announce(urlPath, url),
     release: () => {
-      try {
-        rmSync(urlPath, { force: true })
-        rmSync(holderPath, { force: true })
-      } catch {
-        // On a disk that failed it stays, as after a kill.
-      }
+      for (const path of [urlPath, holderPath]) tryRemove(path)
       database.close()
     },
   }
@@ -86,7 +81,15 @@ function announce(path: string, text: string): void {
     renameSync(`${path}.new`, path)
   } catch {
     // A full disk is no reason not to serve. Commands then use the address in their environment.
-    rmSync(`${path}.new`, { force: true })
+    tryRemove(`${path}.new`)
+  }
+}
+
+function tryRemove(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // On a disk that failed it stays, as after a kill.
   }
 }
 
