@@ -53,17 +53,11 @@ export function createRemovalMeasuring(connection: Connection): Metadata['measur
   }
 }
 
-/** SQLite compares integers, so Infinity becomes the largest one. */
-const ever = Number.MAX_SAFE_INTEGER
-
-function parametersOf(question: number, asked: RemovalQuestion): Question {
-  return {
-    question,
-    expiredBy: asked.expiredBy,
-    releasableBy: Math.min(asked.releasableBy, ever),
-    readBy: asked.readersHold ? asked.now : null,
-    now: asked.now,
-  }
+function parametersOf(
+  question: number,
+  { expiredBy, releasableBy, readersHold, now }: RemovalQuestion,
+): Question {
+  return { question, expiredBy, releasableBy, readBy: readersHold ? now : null, now }
 }
 
 /** Returns a function that finds what the artifacts of a question hold: manifests and contents, in
@@ -126,11 +120,10 @@ function createHolderSearch({
         await turn()
       }
     }
-    const releasableBy = Math.min(asked.releasableBy, ever)
     const counts = {
       expired: await walk(({ at, id }) => expired.all(asked.expiredBy, at, id, page)),
       released: await walk(
-        ({ at, id }) => releasable.all(asked.now, releasableBy, at, id, page),
+        ({ at, id }) => releasable.all(asked.now, asked.releasableBy, at, id, page),
         ({ isRead }) => isRead === 0 || !asked.readersHold,
       ),
     }
