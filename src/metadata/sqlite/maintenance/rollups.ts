@@ -141,13 +141,13 @@ function createCounting(
       if (sum === undefined) totals.set(scope, (sum = emptyTotals()))
       for (const [name, value] of Object.entries(what)) sum[name as keyof Totals] += value
     }
-    for (const { scope, files, logicalBytes } of inPages(artifacts.all.bind(artifacts))) {
+    for (const { scope, files, logicalBytes } of inPages(artifacts.all)) {
       for (const each of [0, scope]) add(each, { artifacts: 1, files, logicalBytes })
     }
     for (const { scope, removedBytes } of removed.all()) {
       for (const each of [0, scope]) add(each, { removedBytes })
     }
-    for (const row of inPages(blobs.all.bind(blobs))) {
+    for (const row of inPages(blobs.all)) {
       const projects = JSON.parse(row.projects) as number[]
       if (projects.length > 0) add(0, { uniqueBytes: row.sizeBytes })
       for (const project of projects) add(project, { uniqueBytes: row.sizeBytes })
@@ -155,7 +155,7 @@ function createCounting(
       for (const each of [0, row.scope]) add(each, { chunkBytes: row.sizeBytes })
     }
     const off: PackRow[] = []
-    for (const pack of inPages(packs.all.bind(packs))) {
+    for (const pack of inPages(packs.all)) {
       add(0, { packs: 1, storedBytes: pack.sizeBytes, liveBytes: aliveBytes(pack) })
       if (pack.liveCount !== pack.storedCount || pack.liveBytes !== pack.storedBytes) off.push(pack)
     }
