@@ -24,17 +24,16 @@ type ClaimMethods = Pick<
 export interface SessionRow {
   id: number
   projectId: number
-  state: number
 }
 
 /** Finds the live session of a name. Errors: session_ended. */
 export function createSessionFinder({ prepare }: Connection): (name: string) => SessionRow {
   const find = prepare<[string], SessionRow>(
-    'SELECT id, project_id AS projectId, state FROM sessions WHERE name = ?',
+    `SELECT id, project_id AS projectId FROM sessions WHERE name = ? AND state = ${sessionState.live}`,
   )
   return (name) => {
     const session = find.get(name)
-    if (session?.state !== sessionState.live) {
+    if (session === undefined) {
       throw storeError('session_ended', `session ${name} has ended`, { sessionId: name })
     }
     return session
