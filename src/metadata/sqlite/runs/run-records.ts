@@ -48,7 +48,7 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
   )
   const create = prepare<[number, string, number, string | null]>(
     `INSERT INTO run_records (run_id, recording, next_sequence, updated_at, row_count, log_bytes, job)
-     VALUES (?, ?, 0, ?, 0, 0, ?)`,
+     VALUES (?, ?, 0, ?, 0, 0, ?) ON CONFLICT DO NOTHING`,
   )
   const advance = prepare<[number, number, number, number]>(
     'UPDATE run_records SET next_sequence = ?, row_count = ?, updated_at = ? WHERE run_id = ?',
@@ -75,7 +75,7 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
       if (known && known.recording !== recording && sequence === 0)
         await removal(runId, noting(runId, author))
       return write(() => {
-        if (sequence === 0 && find.get(runId) === undefined) create.run(runId, recording, now, job)
+        if (sequence === 0) create.run(runId, recording, now, job)
         const record = find.get(runId)
         if (isStrict) refuseForeign(record, job)
         const next = nextOf(record, recording, sequence)
