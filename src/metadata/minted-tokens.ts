@@ -29,9 +29,9 @@ export interface MintedToken {
 }
 
 export interface MintedTokenMetadata {
-  /** With `author`, records the token in the audit log, unless it is a session. Of the sessions
-   *  of one token, or of one person, only the newest `limits.sessionsListedMax` are kept. Errors:
-   *  too_large (more than `limits.personalTokensMax` that a person made on a page). */
+  /** With `author`, records the token in the audit log. Of the sessions of one token, or of one
+   *  person, only the newest `limits.sessionsListedMax` are kept. Errors: too_large (more than
+   *  `limits.personalTokensMax` that a person made on a page). */
   addToken(token: MintedToken, author?: Author): Promise<void>
   findToken(id: string): Promise<MintedToken | undefined>
   /** Tokens of a project, of a person, or of all; newest first. `before`: the `number` of the last
