@@ -1,6 +1,6 @@
 /** Early quota check: rejects an upload that cannot fit before its bytes are sent. The commit
  *  checks again. */
-import { quotaExceeded } from '../../core/policy/quota.ts'
+import { projectQuota, quotaExceeded } from '../../core/policy/quota.ts'
 import type { ProjectName } from '../../core/run/run.ts'
 import type { AppContext } from '../context.ts'
 
@@ -17,10 +17,9 @@ export async function requireQuota(
   }
   const project = await metadata.findProject(name)
   const own = project?.quotaBytes ?? null
-  const limitBytes = own ?? config.projectQuotaBytes
+  const { limitBytes, setting } = projectQuota(own, config.projectQuotaBytes)
   if (project !== undefined && limitBytes !== null) {
     const { logicalBytes } = await metadata.projectFigures(project.id)
-    const setting = own === null ? 'TROVE_PROJECT_QUOTA' : 'quotaBytes of the project'
     refuse(`project ${project.name}`, limitBytes, logicalBytes, setting)
   }
   if (config.storeQuotaBytes !== null) {

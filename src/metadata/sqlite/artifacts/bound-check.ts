@@ -1,7 +1,7 @@
 /** The final check of quotas and of the number of artifacts per run, whatever was checked when
  *  the upload began. */
 import { limits } from '../../../core/limits.ts'
-import { quotaExceeded, tooManyArtifacts } from '../../../core/policy/quota.ts'
+import { projectQuota, quotaExceeded, tooManyArtifacts } from '../../../core/policy/quota.ts'
 import type { Quota } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
@@ -41,8 +41,8 @@ export function createBoundCheck(
     if (held.get(runId)!.count > max && live.get(runId, now)!.count > max)
       throw tooManyArtifacts(findRun.get(runId)!.number)
     const { name, quotaBytes } = findProject.get(projectId)!
-    const setting = quotaBytes === null ? 'TROVE_PROJECT_QUOTA' : 'quotaBytes of the project'
-    check(projectId, quotaBytes ?? projectBytes, `project ${name}`, setting)
+    const { limitBytes, setting } = projectQuota(quotaBytes, projectBytes)
+    check(projectId, limitBytes, `project ${name}`, setting)
     check(0, storeBytes, 'the store', 'TROVE_STORE_QUOTA')
   }
 }
