@@ -8,6 +8,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Entry, EntryKind, EntryPath } from '../core/manifest/entry.ts'
 import { limits } from '../core/limits.ts'
+import { sharedPrefix } from '../core/bytes/shared-prefix.ts'
 import {
   type ByteReader,
   type ByteWriter,
@@ -216,11 +217,4 @@ function writePaths(out: ByteWriter, entries: readonly PageEntry[]): void {
     previous = path
   }
   for (const suffix of suffixes) out.raw(suffix)
-}
-
-function sharedPrefix(a: Buffer, b: Buffer): number {
-  const most = Math.min(a.length, b.length)
-  let shared = 0
-  while (shared < most && a[shared] === b[shared]) shared += 1
-  return shared
 }

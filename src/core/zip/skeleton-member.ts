@@ -1,6 +1,7 @@
 /** One member of a skeleton: its headers, without the fields that follow from its stream and its
  *  position. APPNOTE 4.3.7 (local header), 4.3.9 (data descriptor), 4.3.12 (central header). */
 import { asBuffer } from '../bytes/as-buffer.ts'
+import { sharedPrefix } from '../bytes/shared-prefix.ts'
 import type { ByteReader, ByteWriter } from '../bytes/varint.ts'
 import {
   centralFixedBytes,
@@ -197,9 +198,7 @@ export function writeMember(
 
 /** Front coding: neighbouring names share their directories. */
 function writeName(out: ByteWriter, name: Buffer, previous: Buffer): void {
-  const most = Math.min(name.length, previous.length)
-  let shared = 0
-  while (shared < most && name[shared] === previous[shared]) shared += 1
+  const shared = sharedPrefix(previous, name)
   out.varint(shared)
   out.sized(name.subarray(shared))
 }
