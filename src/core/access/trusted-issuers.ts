@@ -1,6 +1,7 @@
 /** Trusted issuers of ID tokens, each for certain projects. Anybody can obtain a token from a
  *  public CI system, so an issuer is never trusted without a list of projects. */
 import { invalidRequest } from '../errors.ts'
+import { addTo } from '../groups.ts'
 import { compileProjectGlobs, isProjectGlob } from './project-globs.ts'
 
 export interface TrustedIssuer {
@@ -21,7 +22,7 @@ export function parseTrustedIssuers(text: string): TrustedIssuer[] {
     const issuer = item.slice(0, Math.max(at, 0)).replace(/\/$/, '')
     const projects = item.slice(at + 1)
     if (!isIssuer(issuer) || !isProjectGlob(projects)) throw refused(item)
-    globs.set(issuer, [...(globs.get(issuer) ?? []), projects])
+    addTo(globs, issuer, projects)
   }
   return [...globs].map(([issuer, patterns]) => ({
     issuer,
