@@ -86,8 +86,13 @@ export function projectParameter(c: AppRequest): ProjectName {
  *  (malformed escape). */
 export function restOfPath(c: AppRequest, segments: number): string {
   const [, ...all] = new URL(c.req.url).pathname.split('/')
+  return decodePath(all.slice(segments).join('/'))
+}
+
+/** Errors: invalid_request (malformed escape). */
+export function decodePath(escaped: string): string {
   try {
-    return decodeURIComponent(all.slice(segments).join('/'))
+    return decodeURIComponent(escaped)
   } catch {
     throw invalidRequest('path', 'the path has a malformed percent escape')
   }

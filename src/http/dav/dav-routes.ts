@@ -10,6 +10,7 @@ import { mediaTypeOf, untrustedContentPolicy } from '../body/media-type.ts'
 import { sendUnderLease } from '../body/reading.ts'
 import { readBytesBody } from '../body/request-body.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { decodePath } from '../input.ts'
 import { finiteDepthError, httpDate, multistatus, xmlType } from './multistatus.ts'
 import { parsePropfind, propfindLimit } from './propfind.ts'
 import { findPlace } from './tree.ts'
@@ -81,18 +82,10 @@ function segmentsOf(c: AppRequest): string[] {
   const [, , ...segments] = new URL(c.req.url).pathname.split('/')
   if (segments.at(-1) === '') segments.pop()
   return segments.map((segment) => {
-    const name = decodeSegment(segment)
+    const name = decodePath(segment)
     if (name === '' || name.includes('/')) throw notFound(c.req.path)
     return name
   })
-}
-
-function decodeSegment(segment: string): string {
-  try {
-    return decodeURIComponent(segment)
-  } catch {
-    throw invalidRequest('path', 'the path has a malformed percent escape')
-  }
 }
 
 function formatPath(segments: readonly string[]): string {
