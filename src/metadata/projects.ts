@@ -63,7 +63,7 @@ export interface ProjectMetadata {
   /** Runs of a project, newest first. `before` is the `id` of the last run of the previous page. */
   listRuns(
     projectId: number,
-    page: { limit: number; before?: number; filter?: RunFilter },
+    page: { limit: number; before?: number | undefined; filter?: RunFilter },
   ): Promise<Run[]>
   /** Distinct values among the newest `limits.runFactsScannedMax` runs of a project, most recently
    *  used first. */

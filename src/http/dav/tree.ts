@@ -9,14 +9,14 @@ import { mayReadProject, mayReadRun, type Principal } from '../../auth/principal
 import { type ArtifactName, parseArtifactName } from '../../core/artifact.ts'
 import { hasCode, isArtifactGone, notFound } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { type Reference } from '../../core/reference.ts'
+import type { Reference } from '../../core/reference.ts'
 import {
   formatProjectPath,
   parsePositiveInteger,
   parseProjectPath,
   type ProjectName,
 } from '../../core/run/run.ts'
-import type { Artifact, Project } from '../../metadata/metadata.ts'
+import type { Artifact, Project, Run } from '../../metadata/metadata.ts'
 import { readableProjects, readLive, readProject, requireReadProject } from '../access/access.ts'
 import { walkArtifacts } from '../artifact/walk-artifacts.ts'
 import type { AppContext } from '../context.ts'
@@ -152,18 +152,17 @@ async function* listRuns(
   }
   const listed = new Set<number>()
   const page = { limit: limits.listPageMax, filter: { withArtifactsAt: now() } }
-  let found = await metadata.listRuns(id, page)
-  for (
-    ;
-    found.length > 0;
-    found = await metadata.listRuns(id, { ...page, before: found.at(-1)!.id })
-  )
+  let before: number | undefined
+  do {
+    const found: Run[] = await metadata.listRuns(id, { ...page, before })
     for (const { number, createdAt } of found) {
       if (listed.has(number)) continue
       if (listed.size === runsMax) return
       listed.add(number)
       yield folderItem(String(number), createdAt)
     }
+    before = found.at(-1)?.id
+  } while (before !== undefined)
 }
 
 async function* newestOfEachName(

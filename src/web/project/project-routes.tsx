@@ -120,7 +120,7 @@ export async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const found = await context.metadata.listRuns(project.id, {
     limit: limit + 1,
     filter: filterOf(choices, now),
-    ...(before !== undefined && { before }),
+    before,
   })
   const { items, last } = cutPage(found, limit)
   const isTop = before === undefined && Object.keys(chosen).length === 0
