@@ -142,7 +142,7 @@ async function openBody(
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, graceOver])
   const chunks = representation.read(range.start, range.end, signal)[Symbol.asyncIterator]()
-  let next: Promise<IteratorResult<Buffer>> | undefined = Promise.resolve(await chunks.next())
+  let next: IteratorResult<Buffer> | undefined = await chunks.next()
   const outgoing = outgoingOf(c)
   let bytesLeft = range.end - range.start
   const close = async (reason: string): Promise<void> => {
@@ -164,7 +164,7 @@ async function openBody(
       pull: async (controller) => {
         try {
           graceOver.throwIfAborted()
-          const chunk = await (next ?? chunks.next())
+          const chunk = next ?? (await chunks.next())
           next = undefined
           if (chunk.done === true) {
             await onEnd?.()
