@@ -48,10 +48,7 @@ export async function* walkEntries(
   for await (const page of boundedPages(read, Math.floor(ordinal / size))) {
     await nextTurn()
     const first = Math.max(0, ordinal - page.firstOrdinal)
-    for (let index = first; index < page.entries.length; index++) {
-      const found = listed(page, index)
-      if (found !== undefined) yield found
-    }
+    for (let index = first; index < page.entries.length; index++) yield listed(page, index)!
   }
 }
 
