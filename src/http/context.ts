@@ -22,7 +22,7 @@ import type { Arrivals } from './upload/arrivals.ts'
 import type { IdTokenVerifier } from './access/issuer-keys.ts'
 import type { Visitors } from './access/visitors.ts'
 import type { SingleSignOn } from './access/single-sign-on.ts'
-import type { RequestMetrics } from './operation/metrics.ts'
+import type { Failure, RequestMetrics } from './operation/metrics.ts'
 
 export interface AppContext {
   config: Config
@@ -68,8 +68,8 @@ export interface AppEnv {
     /** Set once all bytes that the head of the response announced were passed on. A client may
      *  hang up when it has them, before the response has ended. */
     isBodyComplete?: boolean
-    /** Error code of the response, for the log line of the request. */
-    failure?: string
+    /** For the log line of the request. */
+    failure?: Failure
     /** Why, for the same line. */
     reason?: string
   }

@@ -1,5 +1,6 @@
 /** Request counters of this process, and `/metrics` as Prometheus text (exposition format
  *  0.0.4). */
+import type { ErrorCode } from '../../core/errors.ts'
 import type { DiskFigures } from '../../lifecycle/disk-space.ts'
 import type { JobTally } from '../../lifecycle/background/jobs.ts'
 import type { StoreFigures } from '../../metadata/metadata.ts'
@@ -8,13 +9,15 @@ import type { StoreFigures } from '../../metadata/metadata.ts'
  *  bounded. */
 export type RouteGroup = 'actions' | 'blob' | 'api' | 'page' | 'operation'
 
+/** How a request failed: with an expected error, because its client hung up, or by a bug. */
+export type Failure = ErrorCode | 'aborted' | 'internal'
+
 export interface RequestMetrics {
   begin(): void
-  /** `failure` is the error code of a failed request. */
   end(
     group: RouteGroup,
     status: number,
-    outcome: { durationMs: number; failure?: string | undefined },
+    outcome: { durationMs: number; failure?: Failure | undefined },
   ): void
   received(bytes: number): void
   sent(bytes: number): void
@@ -32,7 +35,7 @@ export interface MetricsState {
 
 /** Failures and jobs worth an alert. They are reported as 0 from the start, since Prometheus
  *  sees no increase in a series that just appeared. */
-const watchedFailures = [
+const watchedFailures: readonly Failure[] = [
   'blob_damaged',
   'internal',
   'quota_exceeded',
