@@ -1,6 +1,6 @@
 /** What happens to an artifact after its removal: the removal is undone, or its rows are
  *  released, and long after that its tombstone is deleted. */
-import { nameTaken } from '../../../core/artifact.ts'
+import { type ArtifactState, nameTaken } from '../../../core/artifact.ts'
 import { artifactExpired, artifactNotFound, hasCode, storeError } from '../../../core/errors.ts'
 import { replacedReason } from '../../../core/policy/retention.ts'
 import type { Metadata, ReleasePlace } from '../../metadata.ts'
@@ -87,7 +87,7 @@ interface RestorableRow {
   endsAt: number
   removedAt: number
   removedReason: string
-  state: string
+  state: ArtifactState
   releasableAt: number | null
 }
 

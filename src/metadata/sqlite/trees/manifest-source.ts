@@ -1,5 +1,6 @@
 /** What an artifact consists of, and the stored pages of its manifest. */
 import pLimit from 'p-limit'
+import type { ArtifactState } from '../../../core/artifact.ts'
 import { comparePaths } from '../../../core/manifest/entry.ts'
 import { artifactExpired, artifactNotFound, storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
@@ -20,7 +21,7 @@ export interface Source {
   manifestId: number
   contentId: number | null
   entryCount: number
-  state: string
+  state: ArtifactState
   removedAt: number | null
   removedReason: string | null
   /** Removed and released: its rows may be missing. An artifact that is being read still has all
