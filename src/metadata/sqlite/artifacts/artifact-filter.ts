@@ -1,47 +1,10 @@
 /** Translates a filter to conditions on the rows of artifacts. */
-import {
-  type Column,
-  type SQL,
-  type SQLWrapper,
-  and,
-  eq,
-  gt,
-  gte,
-  isNull,
-  lt,
-  lte,
-  or,
-  sql,
-} from 'drizzle-orm'
+import { type SQL, and, eq, gt, gte, isNull, lt, lte, or, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import { dismissedSecrets, manifestSecrets } from '../../../../schema/secrets.ts'
 import type { ArtifactFilter } from '../../metadata.ts'
-
-/** The value of a column for a condition that must not make SQLite pick an index: it does not
- *  know how rows are distributed, and would leave the index along which they are walked
- *  (artifact-walk.ts). */
-export function plain<C extends Column>(column: C): SQL<C['_']['data']> {
-  return sql`+${column}`
-}
-
-/** No condition where the value is undefined. */
-export function given<Value>(
-  value: Value | undefined,
-  condition: (value: Value) => SQL | undefined,
-): SQL | undefined {
-  return value === undefined ? undefined : condition(value)
-}
-
-/** No condition where the value is undefined. */
-export function equals(column: SQLWrapper, value: unknown): SQL | undefined {
-  return given(value, (wanted) => eq(column, wanted))
-}
-
-/** Ignores ASCII case. */
-export function isSameText(column: Column, text: string): SQL {
-  return sql`lower(${column}) = lower(${text})`
-}
+import { equals, given, isOneOf, isSameText, plain } from '../connection/conditions.ts'
 
 /** Live and unexpired: such an artifact is visible and holds its name. */
 export function isLive(now: number): SQL | undefined {
@@ -56,11 +19,6 @@ export const undismissedSecrets = sql`${manifestSecrets} s WHERE s.manifest_id =
 function holdsBlob(blobId: number): SQL {
   return sql`EXISTS (SELECT 1 FROM "references" r
     WHERE r.manifest_id = ${artifacts.manifestId} AND r.blob_id = ${blobId})`
-}
-
-/** One parameter, however many there are: each statement of a walk has the condition. */
-export function isOneOf(value: SQLWrapper, numbers: readonly number[]): SQL {
-  return sql`${value} IN (SELECT j.value FROM json_each(${JSON.stringify(numbers)}) j)`
 }
 
 /** The condition for artifacts, joined with their runs, that match a filter. When the filter

@@ -10,8 +10,9 @@ import {
   type Ranked,
 } from '../../../core/manifest/artifact-order.ts'
 import type { ArtifactFilter, ArtifactPage } from '../../metadata.ts'
-import { matching, plain } from './artifact-filter.ts'
+import { matching } from './artifact-filter.ts'
 import { createWalk } from './artifact-walk.ts'
+import { plain } from '../connection/conditions.ts'
 import type { Connection } from '../connection/connection.ts'
 
 /** Upper bound on artifacts held during a walk: about a megabyte. A page further back takes

@@ -5,7 +5,7 @@ import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import type { ArtifactFilter } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
-import { equals, isOneOf } from './artifact-filter.ts'
+import { equals, isOneOf } from '../connection/conditions.ts'
 import { endOfTime } from './latest.ts'
 import { inStretches, stretchRowsMax } from '../connection/stretches.ts'
 

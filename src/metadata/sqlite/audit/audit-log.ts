@@ -6,7 +6,7 @@ import type { ActKind, Actor } from '../../../core/audit.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
 import type { Act, ActDetails, AuditMetadata, Author, NewAct } from '../../metadata.ts'
-import { equals, given, plain } from '../artifacts/artifact-filter.ts'
+import { equals, given, plain } from '../connection/conditions.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 

@@ -9,7 +9,7 @@ import {
   summaryPages,
 } from '../../../../schema/run-records.ts'
 import type { Metadata, Progress, RecordedJob, RunProgress } from '../../metadata.ts'
-import { equals } from '../artifacts/artifact-filter.ts'
+import { equals } from '../connection/conditions.ts'
 import type { Connection } from '../connection/connection.ts'
 import { progressAt } from './silence.ts'
 import { inflatePage, parseStoredLines } from './text-pages.ts'

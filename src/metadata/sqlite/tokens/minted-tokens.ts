@@ -7,7 +7,7 @@ import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
 import type { MintedToken, MintedTokenMetadata } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
-import { equals } from '../artifacts/artifact-filter.ts'
+import { equals } from '../connection/conditions.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPurge } from './purge.ts'
 
