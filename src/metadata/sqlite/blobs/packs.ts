@@ -47,6 +47,10 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
   }
 }
 
+/** Columns of `PackOccupancy`, for a query in which `p` is the pack. */
+export const occupancyColumns = `p.id, p.name, p.size_bytes AS sizeBytes, p.copy_count AS copyCount,
+  p.copy_bytes AS copyBytes, p.live_count AS liveCount, p.live_bytes AS liveBytes`
+
 interface PackRow {
   name: string
   sizeBytes: number

@@ -4,9 +4,9 @@
  *  may have moved it. */
 import { packState, streamState } from '../../../../schema/content.ts'
 import type { Metadata, UnverifiedPack } from '../../metadata.ts'
-import { occupancyColumns } from '../maintenance/compaction.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Damage } from './damage.ts'
+import { occupancyColumns } from './packs.ts'
 
 type VerificationMethods = Pick<
   Metadata,

@@ -7,12 +7,8 @@ import type { CopyMove, DeadPack, Metadata, PackedCopy, PackOccupancy } from '..
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPackCounter } from '../blobs/pack-counters.ts'
-import { createPackRows } from '../blobs/packs.ts'
+import { createPackRows, occupancyColumns } from '../blobs/packs.ts'
 import { newestReadLease, type UnwrittenLeases } from '../artifacts/read-leases.ts'
-
-/** Columns of `PackOccupancy`, for a query in which `p` is the pack. */
-export const occupancyColumns = `p.id, p.name, p.size_bytes AS sizeBytes, p.copy_count AS copyCount,
-  p.copy_bytes AS copyBytes, p.live_count AS liveCount, p.live_bytes AS liveBytes`
 
 /** SQL that is true while the upload that wrote pack `p` is in progress: until it ends, the pack
  *  stays, whatever is alive in it. */
