@@ -399,6 +399,25 @@ test('a permanent error is not retried', async () => {
   expect([troubles.length, failures.length, stub.bodies.length]).toEqual([0, 1, 1])
 })
 
+test('a permanent error ends the record, even of what came meanwhile', async () => {
+  let refuse: () => void = () => {}
+  const stub = await stubServer(async () => {
+    await new Promise<void>((resolve) => (refuse = resolve))
+    return 401
+  })
+  const { recorder, failures } = recorderFor(stub.url, 3_600_000)
+  recorder.sink(line('x'))
+  await expect.poll(() => stub.bodies.length).toBe(1)
+  recorder.sink(line('y'))
+  refuse()
+  await expect.poll(() => failures.length).toBe(1)
+  // Longer than the time for which events are batched.
+  await setTimeout(700)
+  refuse()
+  await recorder.finish(noAbort)
+  expect([failures.length, stub.bodies.length]).toEqual([1, 1])
+})
+
 test('a restart of the server, during a run or at its end, loses nothing of the record', async () => {
   const stub = await stubServer(() => Promise.resolve(200))
   const { recorder, troubles, failures } = recorderFor(stub.url, 60_000)

@@ -91,6 +91,8 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
     } catch (error) {
       hasFailed = true
       queue.items = []
+      // Set by what came while the request was in flight.
+      clearTimeout(timer)
       options.onFailure(signal.aborted ? signal.reason : error)
     }
   }
