@@ -1,5 +1,6 @@
 /** `trove find`: from a local file to the runs that produced it. */
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
@@ -7,7 +8,7 @@ import { digestOf } from '../../src/core/bytes/digest.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { type Outcome, runTrove, startTrove } from './run-trove.ts'
 
 // Large enough to be stored in parts.
 const program = Buffer.alloc(300_000, 'a program that several runs made\n')
@@ -58,6 +59,17 @@ test('accepts a digest with or without its prefix, and stdin', async () => {
   execFileSync('mkfifo', [join(folder, '-')])
   const ofStdin = await runTrove(['find', '-'], await server.access(), folder, program)
   expect(ofStdin).toEqual(ofFile)
+})
+
+test('an interrupt ends the wait for stdin', async () => {
+  const child = startTrove(['find', '-'], await server.access(), folder)
+  // More than fits between the processes, so the command is reading once it is written.
+  await new Promise((resolve) => {
+    child.stdin.write(Buffer.alloc(1024 * 1024), resolve)
+  })
+  child.kill('SIGINT')
+  await once(child, 'close')
+  expect(child.exitCode).toBe(130)
 })
 
 test('says when there are more than --limit', async () => {

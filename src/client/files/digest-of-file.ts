@@ -1,5 +1,6 @@
 /** The digest of a file that the user names: symlinks are followed, and `-` is stdin. */
 import { createReadStream } from 'node:fs'
+import { addAbortSignal } from 'node:stream'
 import { createDigestHasher, type Digest } from '../../core/bytes/digest.ts'
 import { isNamedPipe } from '../../named-pipe.ts'
 import { FileError, namedFileError } from './file-error.ts'
@@ -14,10 +15,9 @@ export async function digestOfFile(
   const hasher = createDigestHasher()
   const stream = path === '-' ? process.stdin : createReadStream(path)
   try {
-    for await (const chunk of stream) {
-      signal.throwIfAborted()
-      hasher.update(chunk as Uint8Array)
-      onBytes?.((chunk as Uint8Array).length)
+    for await (const chunk of addAbortSignal(signal, stream) as AsyncIterable<Uint8Array>) {
+      hasher.update(chunk)
+      onBytes?.(chunk.length)
     }
   } catch (error) {
     signal.throwIfAborted()
