@@ -169,8 +169,10 @@ test('a file that cannot be written is reported by path', () => {
     place([{ content, codec: 'stored', targets: [{ path, mode: 0o644, modifiedAt: null }] }]),
   )
   const patch = failureOf(() => patchFile({ kind: 'patch', path, pieces: [], stored: content }))
+  const noParts = { sizes: new Uint32Array(), digests: Buffer.alloc(0) }
   const seal = failureOf(() => sealFile({ kind: 'seal', path, digest, mode: 0o644, modifiedAt: 0 }))
-  for (const failure of [own, patch, seal])
+  const find = failureOf(() => findParts({ kind: 'findParts', path, ...noParts }))
+  for (const failure of [own, patch, seal, find])
     expect(failure).toMatchObject({ ...refused, message: expect.stringMatching(refused.message) })
 })
 

@@ -72,9 +72,13 @@ function readOlder(
 }
 
 /** Errors: FileError. */
-export function findParts({ path, sizes, digests }: FindPartsTask): FileAnswers['findParts'] {
+export function findParts(task: FindPartsTask): FileAnswers['findParts'] {
+  return whileWriting(task.path, () => find(task))
+}
+
+function find({ path, sizes, digests }: FindPartsTask): FileAnswers['findParts'] {
   const isThere = new Uint8Array(sizes.length)
-  const descriptor = openToRead(path)
+  const descriptor = openSync(path, openFlags)
   try {
     part = roomIn(
       part,
