@@ -1,8 +1,9 @@
 /** Streams one file of an artifact and checks its digest at the end. */
 import { filePath } from '../api/paths.ts'
-import { createDigestHasher, parseWireDigest } from '../core/bytes/digest.ts'
+import { createDigestHasher } from '../core/bytes/digest.ts'
 import { digestMismatch } from '../core/errors.ts'
 import type { ServerAccess } from './transport/http.ts'
+import { digestIn } from './transport/message.ts'
 import { readResumed } from './transport/resumed-body.ts'
 
 /** Yields the bytes of the file in order. `digest` is in wire form. Errors: those of
@@ -12,8 +13,7 @@ export async function* readFile(
   { artifactId, path, digest }: { artifactId: number; path: string; digest: string },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const expected = parseWireDigest(digest)
-  if (expected === undefined) throw new TypeError(`not a digest: ${digest}`)
+  const expected = digestIn(server, digest)
   const hasher = createDigestHasher()
   for await (const chunk of readResumed(
     server,

@@ -137,27 +137,34 @@ test.each([
   expect(await trove(args)).toMatchObject({ status: 2, text: '', stderr })
 })
 
+/** Runs a command on an artifact of a server that says this of its one file. */
+async function onLie(args: string[], { path = 'a', digest = `sha256:${digestOf('a')}` }) {
+  const entry = { kind: 'file', path, mode: '0644', sizeBytes: 1, digest }
+  const liar = await listen(
+    createServer((request, response) => {
+      const isManifest = request.url!.includes('/manifest')
+      const artifact = { id: 1, name: 'a', treeDigest: '', zipDigest: digest }
+      response.end(`${JSON.stringify(isManifest ? entry : artifact)}\n`)
+    }),
+  )
+  return await runTroveInside(args, { TROVE_URL: liar, TROVE_TOKEN: 'x' })
+}
+
 test('a misbehaving server cannot inject lines or paths outside the directory', async () => {
   for (const path of [`a\n${'0'.repeat(64)}  b`, '../b', '/b']) {
-    const entry = {
-      kind: 'file',
-      path,
-      mode: '0644',
-      sizeBytes: 1,
-      digest: `sha256:${digestOf('a')}`,
-    }
-    const liar = await listen(
-      createServer((request, response) => {
-        const isManifest = request.url!.includes('/manifest')
-        const artifact = { id: 1, name: 'a', treeDigest: '' }
-        response.end(`${JSON.stringify(isManifest ? entry : artifact)}\n`)
-      }),
-    )
-    const access = { TROVE_URL: liar, TROVE_TOKEN: 'x' }
-    expect(await runTroveInside(['shasum', 'id:1'], access)).toMatchObject({
+    expect(await onLie(['shasum', 'id:1'], { path })).toMatchObject({
       status: 1,
       text: '',
       stderr: expect.stringContaining('invalid path'),
     })
   }
 })
+
+test.each([[['shasum', 'id:1']], [['shasum', 'id:1', '--zip']], [['cat', 'id:1:a']]])(
+  '%j reports what a server sent in place of a digest',
+  async (args) => {
+    const { status, text, stderr } = await onLie(args, { digest: `sha256:${'A'.repeat(64)}` })
+    expect([status, text]).toEqual([10, ''])
+    expect(stderr).toMatch(/ cannot read: "sha256:A+" instead of a digest\n/)
+  },
+)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { changesMediaType } from '../../src/api/negotiation.ts'
-import { createClient } from '../../src/client/client.ts'
+import { AnswerError, createClient } from '../../src/client/client.ts'
 import { fetchEnd, writeFetchedHead } from '../../src/core/bytes/blob-exchange.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { manifestHeader } from '../../src/core/manifest/manifest.ts'
@@ -25,6 +25,10 @@ function file(path: string): string {
 
 function link(path: string, target: string): string {
   return `l ${Buffer.byteLength(target)} ${target} ${path}\n`
+}
+
+function treeDigestOf(lines: string[]): string {
+  return `sha256:${digestOf(Buffer.from(manifestHeader + lines.join('')))}`
 }
 
 interface Sent {
@@ -76,17 +80,16 @@ function answering(
 }
 
 /** Downloads into DEST next to a file that must not change; returns the error and what is below
- *  DEST. `announced`: the lines of the tree that the caller wants. */
+ *  DEST. `treeDigest`: the tree that the caller wants. */
 async function download(
   lines: string[],
   sent: Sent[] = [],
-  announced = lines,
+  treeDigest = treeDigestOf(lines),
 ): Promise<{ error: unknown; left: string[] }> {
   const url = await listen(createServer(answering(lines, sent)))
   const root = await makeDirectory({ victim: 'untouched', dest: null })
   const before = await describeTree(root)
   const client = createClient({ url, token: 'x', cacheDir: null })
-  const treeDigest = `sha256:${digestOf(Buffer.from(manifestHeader + announced.join('')))}`
   let error: unknown
   try {
     await client.download({ artifact: { id: 1, treeDigest }, destination: join(root, 'dest') })
@@ -105,6 +108,13 @@ async function download(
 test('the test server can also respond correctly', async () => {
   const { error, left } = await download([file('a/b')], [{ ordinal: 0 }])
   expect([error, left]).toEqual([undefined, ['dest/a', 'dest/a/b']])
+})
+
+test('a tree digest that is none checks nothing, so it is rejected', async () => {
+  const { error, left } = await download([file('a')], [{ ordinal: 0 }], 'sha256:0')
+  expect(error).toBeInstanceOf(AnswerError)
+  expect(String(error)).toContain('"sha256:0" instead of a digest')
+  expect(left).toEqual([])
 })
 
 test.each([
@@ -135,7 +145,7 @@ test.each([
   ['lacks an entry of', [file('a')], [file('a'), file('b')]],
   ['has another target than', [link('a', 'c')], [link('a', 'b')]],
 ])('a tree that %s the announced one is rejected', async (_, lines, announced) => {
-  const { error, left } = await download(lines, [{ ordinal: 0 }], announced)
+  const { error, left } = await download(lines, [{ ordinal: 0 }], treeDigestOf(announced))
   expect(error).toMatchObject({ code: 'digest_mismatch' })
   expect(left).toEqual([])
 })
@@ -221,7 +231,7 @@ async function downloadTwice(
   const client = createClient({ url, token: 'x', cacheDir: join(directory, 'cache') })
   const artifact = (id: number, tree: string[]): { id: number; treeDigest: string } => ({
     id,
-    treeDigest: `sha256:${digestOf(Buffer.from(manifestHeader + tree.join('')))}`,
+    treeDigest: treeDigestOf(tree),
   })
   const destination = join(directory, 'dest')
   await client.download({ artifact: artifact(1, before), destination })

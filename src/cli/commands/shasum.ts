@@ -4,9 +4,10 @@ import type { WireArtifact } from '../../api/messages.ts'
 import { noFile, type WireFile } from '../../client/find-entry.ts'
 import { readEntries } from '../../client/read-entries.ts'
 import type { ServerAccess } from '../../client/transport/http.ts'
+import { digestIn } from '../../client/transport/message.ts'
 import { zipDigestOf } from '../../client/artifacts.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
-import { parseWireDigest } from '../../core/bytes/digest.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
 import { parseEntryPath } from '../../core/manifest/entry.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
@@ -62,7 +63,7 @@ export const shasumCommand: Command<typeof flags> = {
     if (given.zip) {
       const zipDigest = zipDigestOf(artifact)
       if (given.json) return await writeJson(stdout, { artifactId, name, zipDigest })
-      const line = checksumLine(zipDigest, `${parseArtifactName(name)}.zip`)
+      const line = checksumLine(digestIn(server, zipDigest), `${parseArtifactName(name)}.zip`)
       return await writeLines(stdout, [`${line}\n`])
     }
     const files = filesOf(server, artifact, path, signal)
@@ -71,7 +72,7 @@ export const shasumCommand: Command<typeof flags> = {
     const lines = async function* (): AsyncGenerator<string> {
       for await (const file of files) {
         count += 1
-        yield `${checksumLine(file.digest, file.path)}\n`
+        yield `${checksumLine(digestIn(server, file.digest), file.path)}\n`
       }
     }
     await writeLines(stdout, lines())
@@ -102,9 +103,7 @@ async function* filesOf(
 
 /** Formats a line like coreutils: a backslash in the name is escaped, which a leading backslash
  *  marks. A file named `-` would mean stdin; paths contain no line feeds. */
-function checksumLine(wireDigest: string, path: string): string {
-  const digest = parseWireDigest(wireDigest)
-  if (digest === undefined) throw new TypeError(`not a digest: ${wireDigest}`)
+function checksumLine(digest: Digest, path: string): string {
   const line = `${digest}  ${path === '-' ? './-' : path}`
   return path.includes('\\') ? `\\${line.replaceAll('\\', '\\\\')}` : line
 }

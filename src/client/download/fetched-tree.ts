@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { changesMediaType, manifestMediaType } from '../../api/negotiation.ts'
 import { artifactPath } from '../../api/paths.ts'
-import { createDigestHasher, type Digest, parseWireDigest } from '../../core/bytes/digest.ts'
+import { createDigestHasher, type Digest } from '../../core/bytes/digest.ts'
 import { digestMismatch } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { manifestHeader } from '../../core/manifest/manifest.ts'
@@ -16,6 +16,7 @@ import {
 import type { Answer } from '../transport/answer.ts'
 import { type BodyReader, readBody } from '../transport/body-reader.ts'
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
+import { digestIn } from '../transport/message.ts'
 import { NetworkError } from '../transport/network-error.ts'
 import { untilRead } from '../transport/retry.ts'
 import { isFileLine, readFileLine } from '../../core/manifest/manifest-text.ts'
@@ -61,8 +62,10 @@ export async function fetchTree(
   artifact: TreeSource,
   { base, signal }: { base: DestinationCache | null; signal: AbortSignal },
 ): Promise<TreeAnswer> {
+  const { id, treeDigest } = artifact
+  const wanted = { id, expected: digestIn(server, treeDigest) }
   const request = {
-    path: `${artifactPath(artifact.id)}/tree`,
+    path: `${artifactPath(id)}/tree`,
     query: { base: base?.artifactId ?? null },
     headers: { accept: `${changesMediaType}, ${manifestMediaType}` },
     signal,
@@ -70,9 +73,9 @@ export async function fetchTree(
   /** Returns null when the base does not match. */
   const read = async (answer: Answer): Promise<TreeAnswer | null> => {
     if (base === null || answer.header('content-type') !== changesMediaType)
-      return await readBody(server, answer, async (body) => await readTree(body, artifact))
+      return await readBody(server, answer, async (body) => await readTree(body, wanted))
     try {
-      return await readBody(server, answer, async (body) => await readChanges(body, artifact, base))
+      return await readBody(server, answer, async (body) => await readChanges(body, wanted, base))
     } catch (error) {
       if (error instanceof NetworkError) throw error
       return null
@@ -83,7 +86,13 @@ export async function fetchTree(
   return known ?? (await fetchTree(server, artifact, { base: null, signal }))
 }
 
-async function readTree(body: BodyReader, artifact: TreeSource): Promise<TreeAnswer> {
+/** The digest that the tree of an artifact must have. */
+interface Expectation {
+  id: number
+  expected: Digest
+}
+
+async function readTree(body: BodyReader, artifact: Expectation): Promise<TreeAnswer> {
   const tree = createTreeColumns()
   const hasher = createDigestHasher()
   const header = await body.take(Buffer.byteLength(manifestHeader))
@@ -105,7 +114,7 @@ async function readTree(body: BodyReader, artifact: TreeSource): Promise<TreeAns
  *  times, and these pages. */
 async function readChanges(
   body: BodyReader,
-  artifact: TreeSource,
+  artifact: Expectation,
   base: DestinationCache,
 ): Promise<TreeAnswer> {
   const header = await body.take(changesHeader.length)
@@ -164,10 +173,8 @@ function* piecesOf(lines: Buffer): Iterable<Buffer> {
 }
 
 /** Errors: digest_mismatch. */
-function checkDigest({ id, treeDigest }: TreeSource, actual: Digest): void {
-  const expected = parseWireDigest(treeDigest)
-  if (expected === undefined || actual === expected) return
-  throw digestMismatch(`the entries of artifact ${id}`, expected, actual)
+function checkDigest({ id, expected }: Expectation, actual: Digest): void {
+  if (actual !== expected) throw digestMismatch(`the entries of artifact ${id}`, expected, actual)
 }
 
 /** Copies the bytes: a slice would keep alive everything that arrived with it. */

@@ -1,6 +1,7 @@
 /** Checks response messages as far as the client needs: the fields it reads are present, and
  *  `items` is a list of objects. The schemas in `api` only supply the types here, because loading
  *  them takes longer than a small command runs. */
+import { type Digest, parseWireDigest } from '../../core/bytes/digest.ts'
 import { type ServerAddress, unreadableAnswer } from './proxy-error.ts'
 
 /** Parses the message in `text`. Errors: AnswerError or ProxyRefusal, naming the server and the
@@ -24,6 +25,13 @@ export function objectOf(text: string): object | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Parses a digest of a message. Errors: AnswerError or ProxyRefusal. */
+export function digestIn(server: ServerAddress, text: string): Digest {
+  const digest = parseWireDigest(text)
+  if (digest !== undefined) return digest
+  throw unreadableAnswer(server, `${JSON.stringify(text)} instead of a digest`)
 }
 
 function faultOf(value: object, fields: readonly string[]): string | undefined {
