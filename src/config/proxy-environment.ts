@@ -1,7 +1,7 @@
 /** Selects the proxy for a server from the environment, by the variables and rules that curl and
  *  GitHub's runner share. */
 import { BlockList, isIP } from 'node:net'
-import { type HttpProxy, parseProxyUrl, portOf } from '../core/http-proxy.ts'
+import { hostOf, type HttpProxy, parseProxyUrl, portOf } from '../core/http-proxy.ts'
 import { isLoopback } from '../core/loopback.ts'
 import type { Settings } from './settings.ts'
 
@@ -33,7 +33,7 @@ function variablesFor(source: Settings, { protocol }: URL): string[] {
 
 /** Whether a list in the format of NO_PROXY exempts `url` from the proxy. */
 export function isExempt(url: URL, list: string): boolean {
-  const host = url.hostname.replaceAll(/^\[|\]$|\.$/g, '')
+  const host = hostOf(url).replace(/\.$/, '')
   return list.split(/[\s,]+/).some((item) => {
     if (item === '*') return true
     const { name, port } = parseItem(item)

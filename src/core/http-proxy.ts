@@ -28,6 +28,11 @@ export function credentialsOf({ username, password }: URL): string | undefined {
   }
 }
 
+/** Host of a URL as sockets take it: an IPv6 address without its brackets. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replaceAll(/^\[|\]$/g, '')
+}
+
 export function portOf({ port, protocol }: URL): number {
   return Number(port) || (protocol === 'https:' ? 443 : 80)
 }

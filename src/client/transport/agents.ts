@@ -4,6 +4,7 @@ import { Agent, type ClientRequestArgs } from 'node:http'
 import { Agent as SecureAgent } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { hostOf, portOf } from '../../core/http-proxy.ts'
 import type { ServerAddress } from './proxy-error.ts'
 
 /** Idle connections are closed before the server does it (5 s), so that no request is sent on a
@@ -39,17 +40,18 @@ export function agentOf(isSecure: boolean): Agent {
  *  nothing while there is an idle one, or where a proxy leads to the server. The request finds out
  *  itself why a connection fails. */
 export function connectEarly({ url, proxy = null }: ServerAddress): void {
-  const { protocol, hostname, port } = new URL(url)
+  const server = new URL(url)
+  const { protocol } = server
   const isSecure = protocol === 'https:'
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const address = { host, port: Number(port || (isSecure ? 443 : 80)) }
+  const address = { host: hostOf(server), port: portOf(server) }
   const key = keyOf(protocol, address)
   const agent = agentOf(isSecure)
   const isKept = Object.keys(agent.freeSockets).some((name) =>
-    name.startsWith(`${host}:${address.port}:`),
+    name.startsWith(`${address.host}:${address.port}:`),
   )
   if (proxy !== null || early.has(key) || isKept) return
-  const options = { ...agentOptions, ...address, servername: isIP(host) === 0 ? host : '' }
+  const servername = isIP(address.host) === 0 ? address.host : ''
+  const options = { ...agentOptions, ...address, servername }
   const socket = agent.createConnection(options) as Socket
   early.set(key, socket)
   socket.unref()

@@ -15,6 +15,7 @@ import type { Duplex } from 'node:stream'
 import {
   credentialsOf,
   describeProxy,
+  hostOf,
   type HttpProxy,
   parseProxyUrl,
   portOf,
@@ -64,7 +65,7 @@ function wayTo(proxy: HttpProxy): Way {
   const url = parseProxyUrl(proxy.url)
   if (url === undefined) throw new RangeError('the URL of the proxy is not that of an HTTP proxy')
   const { protocol } = url
-  const hostname = url.hostname.replaceAll(/^\[|\]$/g, '')
+  const hostname = hostOf(url)
   const login = credentialsOf(url)
   return {
     proxy,

@@ -1,6 +1,7 @@
 /** Recognizes a server that expects TLS and got plain HTTP. Some close the connection, others
  *  respond with status 400. */
 import { connect } from 'node:tls'
+import { hostOf, portOf } from '../../core/http-proxy.ts'
 
 export const tlsHint = 'what listens there speaks TLS; a server with it has an https:// URL'
 
@@ -9,9 +10,9 @@ const handshakeMsMax = 2000
 
 /** Tries a TLS handshake with the server of an `http` URL. Whom its certificate names does not
  *  matter: nothing is sent. */
-export async function speaksTls({ hostname, port }: URL): Promise<boolean> {
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const socket = connect({ host, port: Number(port || 80), rejectUnauthorized: false })
+export async function speaksTls(url: URL): Promise<boolean> {
+  const address = { host: hostOf(url), port: portOf(url) }
+  const socket = connect({ ...address, rejectUnauthorized: false })
   try {
     return await new Promise((resolve) => {
       socket.setTimeout(handshakeMsMax, () => resolve(false))
