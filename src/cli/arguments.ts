@@ -17,6 +17,8 @@ interface Flag {
   choices?: readonly string[]
   /** Reads a value of the flag `name`, such as `--limit`. Errors: UsageError, invalid_request. */
   read?: (text: string, name: string) => unknown
+  /** Its value without the flag. */
+  fallback?: unknown
   help: string
 }
 export type Flags = Record<string, Flag>
@@ -28,7 +30,9 @@ type FlagValue<F extends Flag> = Flag extends F
     ? boolean
     : F extends { repeats: true }
       ? ReadValue<F>[]
-      : ReadValue<F> | undefined
+      : F extends { fallback: unknown }
+        ? ReadValue<F>
+        : ReadValue<F> | undefined
 type ReadValue<F extends Flag> = F extends { read: (...args: never) => infer Value }
   ? Value
   : F extends { choices: readonly (infer Choice)[] }
@@ -59,6 +63,7 @@ export const serverFlags = {
 export const limitFlag = {
   value: 'N',
   read: parsePositiveInteger,
+  fallback: limits.listPageDefault,
   help: `show at most N (default ${limits.listPageDefault})`,
 } satisfies Flag
 
@@ -105,7 +110,7 @@ export function parseFlags<F extends Flags>(
     if (flag.value === null) return [name, values[name] === true]
     const texts = [values[name] ?? []].flat() as string[]
     const read = texts.map((text) => readValue(flag, text, `--${name}`))
-    return [name, flag.repeats === true ? read : read[0]]
+    return [name, flag.repeats === true ? read : (read[0] ?? flag.fallback)]
   })
   return { values: Object.fromEntries(filled) as FlagValues<F>, operands: positionals }
 }

@@ -4,7 +4,6 @@ import type { WireAct } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
 import { listItems, takeFirst } from '../../client/list-items.ts'
 import { actKinds } from '../../core/audit.ts'
-import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
@@ -45,11 +44,11 @@ export const auditCommand: Command<typeof flags> = {
   ],
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, stdout, stderr, signal }) {
-    const { project, kind, artifact, since, limit: wanted = limits.listPageDefault } = given
+    const { project, kind, artifact, since, limit } = given
     const narrowing = { project, kind, artifact, token: given['token-id'], since }
     const { server } = await connect({ url: given.url, project }, { stderr, signal })
-    const acts = listItems<WireAct>(server, auditPath, narrowing, signal, wanted + 1)
-    const { items, isCut } = await takeFirst(acts, wanted)
+    const acts = listItems<WireAct>(server, auditPath, narrowing, signal, limit + 1)
+    const { items, isCut } = await takeFirst(acts, limit)
     if (given.json) return await writeJson(stdout, items)
     await write(stdout, actTable(items))
     if (items.length === 0) await write(stderr, 'no matching entries\n')

@@ -3,7 +3,6 @@ import type { WireDirectorySizes } from '../../api/size-messages.ts'
 import { readSizes } from '../../client/sizes.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { counted, formatCount, formatShare, formatSizeBytes } from '../../core/units.ts'
-import { limits } from '../../core/limits.ts'
 import { limitFlag, serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
@@ -25,9 +24,8 @@ export const duCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
-    const { limit = limits.listPageDefault } = given
     const { server, artifact } = await connectTo(given, reference, { stderr, signal })
-    const sizes = await readSizes(server, artifact.id, { path, limit, signal })
+    const sizes = await readSizes(server, artifact.id, { path, limit: given.limit, signal })
     if (given.json) await writeJson(stdout, sizes)
     else await write(stdout, tableOf(sizes))
   },

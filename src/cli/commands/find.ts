@@ -6,7 +6,6 @@ import { digestOfFile } from '../../client/files/digest-of-file.ts'
 import { takeFirst } from '../../client/list-items.ts'
 import { type Digest, parseDigest, parseWireDigest } from '../../core/bytes/digest.ts'
 import { notFound } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
 import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
@@ -26,17 +25,16 @@ export const findCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 9, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['FILE|DIGEST'])
-    const { limit: wanted = limits.listPageDefault } = given
     const named = digestGiven(target)
     const { server, project } = await connect(given, { stderr, signal })
     const digest = named ?? (await digestOfFile(target, { signal }))
     const holders = listHolders(server, digest, { project, signal })
-    const { items: found, isCut } = await takeFirst(holders, wanted)
+    const { items: found, isCut } = await takeFirst(holders, given.limit)
     if (given.json) await writeJson(stdout, found)
     else await write(stdout, holderTable(found))
     if (found.length === 0)
       throw notFound(target, `no artifact that you can read contains sha256:${digest}`)
-    if (isCut) await write(stderr, `showing the newest ${wanted}; use --limit to show more\n`)
+    if (isCut) await write(stderr, `showing the newest ${given.limit}; use --limit to show more\n`)
   },
 }
 

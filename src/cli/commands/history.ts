@@ -6,7 +6,6 @@ import { takeFirst } from '../../client/list-items.ts'
 import { parseEntryPath } from '../../core/manifest/entry.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { limits } from '../../core/limits.ts'
 import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
@@ -28,13 +27,12 @@ export const historyCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['REF:PATH'])
     const { reference, path } = parseEntryReference(target)
     if (path === '') throw new UsageError('write REF:PATH: the history is that of one file')
-    const { limit: wanted = limits.listPageDefault } = given
     const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const all = listVersions(server, artifact.id, { path: parseEntryPath(path), signal })
-    const { items: versions, isCut } = await takeFirst(all, wanted)
+    const { items: versions, isCut } = await takeFirst(all, given.limit)
     if (given.json) await writeJson(stdout, versions)
     else await write(stdout, tableOf(versions))
-    if (isCut) await write(stderr, `the newest ${wanted} versions shown; --limit shows more\n`)
+    if (isCut) await write(stderr, `the newest ${given.limit} versions shown; --limit shows more\n`)
   },
 }
 

@@ -38,14 +38,13 @@ export const listCommand: Command<typeof flags> = {
       { url: given.url, project: given.project },
       { stderr, signal },
     )
-    const { limit: wanted = limits.listPageDefault } = given
     const narrowing = filterOf(given)
     const { state, sort } = given
     const items: WireArtifact[] = []
     let total = 0
     let cursor: string | null = null
     do {
-      const limit = Math.min(limits.listPageMax, wanted - items.length)
+      const limit = Math.min(limits.listPageMax, given.limit - items.length)
       const query = {
         project,
         ...narrowing,
@@ -63,7 +62,7 @@ export const listCommand: Command<typeof flags> = {
       items.push(...page.items)
       total = page.total
       cursor = page.nextCursor
-    } while (cursor !== null && items.length < wanted)
+    } while (cursor !== null && items.length < given.limit)
     if (given.json) return await writeJson(stdout, items)
     await write(stdout, artifactTable(items, project === null))
     if (items.length === 0) await write(stderr, 'no artifacts match\n')

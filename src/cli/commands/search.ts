@@ -3,7 +3,6 @@ import type { WireSearchMatch } from '../../api/messages.ts'
 import { searchPaths } from '../../client/search.ts'
 import { compilePathGlobs } from '../../core/glob/path-glob.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { limits } from '../../core/limits.ts'
 import { limitFlag, serverFlags, UsageError } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
@@ -34,7 +33,6 @@ export const searchCommand: Command<typeof flags> = {
     if (!isSome(globs)) throw new UsageError('GLOB is missing')
     compilePathGlobs(globs)
     const narrowing = filterOf(given)
-    const { limit: wanted = limits.listPageDefault } = given
     const { server, project } = await connect(
       { url: given.url, project: given.project },
       { stderr, signal },
@@ -44,7 +42,7 @@ export const searchCommand: Command<typeof flags> = {
     let isCut = false
     const shown = async function* (): AsyncGenerator<WireSearchMatch> {
       for await (const match of matches) {
-        isCut = count === wanted
+        isCut = count === given.limit
         if (isCut) return
         count += 1
         yield match
@@ -52,7 +50,7 @@ export const searchCommand: Command<typeof flags> = {
     }
     if (given.json) await writeAll(stdout, jsonArrayOf(shown()))
     else for await (const line of linesOf(shown())) await write(stdout, line)
-    if (isCut) await write(stderr, `showing the newest ${wanted}; use --limit to show more\n`)
+    if (isCut) await write(stderr, `showing the newest ${given.limit}; use --limit to show more\n`)
     if (count > 0) return exitStatus.ok
     await write(stderr, `no path in the searched artifacts matches${hintFor(globs)}\n`)
     return given['allow-empty'] ? exitStatus.ok : exitStatus.failure

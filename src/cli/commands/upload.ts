@@ -45,6 +45,7 @@ const flags = {
   'if-no-files-found': {
     value: 'WHAT',
     choices: ['warn', 'error', 'ignore'],
+    fallback: 'warn',
     help: 'when no files match: warn (default), error or ignore',
   },
   'retention-days': {
@@ -88,7 +89,7 @@ export const uploadCommand: Command<typeof flags> = {
     if (patterns.includes('-'))
       throw new UsageError('stdin cannot be uploaded; for a file called -, use ./-')
     parseArtifactName(name)
-    const { 'if-no-files-found': whenEmpty = 'warn' } = given
+    const { 'if-no-files-found': whenEmpty } = given
     const source = {
       kind: 'patterns',
       patterns,
