@@ -51,12 +51,12 @@ export interface AtHand {
 }
 
 /** Returns what to fetch of partly available files: missing parts, or the whole file if it has
- *  no parts. `heldBytes` is called with bytes that were already in place. Errors: FileError, and
+ *  no parts. `onHeld` is called with bytes that were already in place. Errors: FileError, and
  *  those of requests. */
 export async function planWants(
   downloading: Downloading,
   atHand: AtHand,
-  heldBytes: (bytes: number) => void,
+  onHeld: (bytes: number) => void,
 ): Promise<Wants> {
   const { tree, pool, signal } = downloading
   const ordinals = [...new Set([...atHand.unfinished, ...atHand.older])].toSorted((a, b) => a - b)
@@ -69,12 +69,12 @@ export async function planWants(
     listParts({ ...downloading, sizeBytes }, planned),
     listEarlier(downloading, older),
   ])
-  const plan = async (listed: ListedParts): Promise<void> => {
-    const { ordinal } = listed
-    let missing = [...listed.parts.keys()]
-    if (atHand.unfinished.has(ordinal)) missing = await notInPlace(downloading, listed, heldBytes)
+  const plan = async (file: ListedParts): Promise<void> => {
+    const { ordinal } = file
+    let missing = [...file.parts.keys()]
+    if (atHand.unfinished.has(ordinal)) missing = await notInPlace(downloading, file, onHeld)
     if (atHand.older.has(ordinal) && missing.length > 0)
-      missing = await reuseOlder(downloading, listed, { missing, held: earlier.get(ordinal) })
+      missing = await reuseOlder(downloading, file, { missing, held: earlier.get(ordinal) })
     parts.set(ordinal, missing)
   }
   const plans = listed.map(async (each) => await limit(plan, each))
@@ -86,7 +86,7 @@ export async function planWants(
 async function notInPlace(
   { pool, tree, destination, progress, reportProgress }: Downloading,
   { ordinal, parts }: ListedParts,
-  heldBytes: (bytes: number) => void,
+  onHeld: (bytes: number) => void,
 ): Promise<number[]> {
   const { isThere } = await pool.run({
     kind: 'findParts',
@@ -95,7 +95,7 @@ async function notInPlace(
     digests: Buffer.concat(parts.map((part) => digestToBytes(part.digest))),
   })
   const held = parts.reduce((sum, part, index) => sum + isThere[index]! * part.sizeBytes, 0)
-  heldBytes(held)
+  onHeld(held)
   progress.doneBytes += held
   reportProgress()
   return [...parts.keys()].filter((index) => isThere[index] === 0)
