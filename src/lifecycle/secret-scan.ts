@@ -19,6 +19,7 @@ import {
   isTextPath,
   secretRulesVersion,
 } from '../core/secrets/secrets.ts'
+import { slicesOf } from '../core/slices.ts'
 import { readFileContent } from '../egress/file-layout.ts'
 import type { Scan, SecretInTree, StoredFile, UnscannedTree } from '../metadata/metadata.ts'
 import { createPace, type Pace } from './collect/compact.ts'
@@ -85,8 +86,7 @@ async function scanTree(round: Round, tree: UnscannedTree): Promise<void> {
   const { candidates, passedOver } = await findCandidates(ports, tree.artifactId)
   const secrets: SecretInTree[] = []
   let unreadable = 0
-  for (let at = 0; at < candidates.length; at += batchFiles) {
-    const batch = candidates.slice(at, at + batchFiles)
+  for (const batch of slicesOf(candidates, batchFiles)) {
     const known = await scanContents(round, tree.artifactId, batch)
     for (const { path, digest } of batch) {
       const found = known.get(digest)
