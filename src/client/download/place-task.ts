@@ -1,3 +1,4 @@
+/** Tasks that write whole files of a download (files/place-files.ts). */
 import { copyCodecs, type FetchedHead } from '../../core/bytes/blob-exchange.ts'
 import type { PlaceTarget, PlaceTask } from '../files/file-tasks.ts'
 
