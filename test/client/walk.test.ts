@@ -241,6 +241,17 @@ describe('the walk', () => {
     }
   })
 
+  test('can be aborted where it takes nothing', async () => {
+    const root = await makeDirectory({ 'a/b/c': '', 'a/d': '', e: '' })
+    let now = 0
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 1000))
+    onTestFinished(() => clock.mockRestore())
+    const stop = new AbortController()
+    setImmediate(() => stop.abort())
+    const walking = walk(root, ['**/*.none'], { signal: stop.signal })
+    await expect(walking).rejects.toThrow('aborted')
+  })
+
   test('a symlink whose target is not UTF-8 is rejected, since it would come back changed', async () => {
     const root = await makeDirectory({ a: '' })
     await symlink(Buffer.from([0x61, 0xff]), join(root, 'link'))

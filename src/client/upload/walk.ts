@@ -47,12 +47,12 @@ export async function walkSources(
   let announced = 0
   let sliceEnd = performance.now() + sliceMs
   for (const found of walkBelow(root, compiled, options)) {
-    tree.add(found)
+    if (found !== undefined) tree.add(found)
     if (tree.count - announced >= announceFiles) {
       options.onFiles?.(announced, tree.count, tree)
       announced = tree.count
     }
-    if ((tree.count & 63) === 0 && performance.now() > sliceEnd) {
+    if (performance.now() > sliceEnd) {
       options.signal?.throwIfAborted()
       await nextTurn()
       sliceEnd = performance.now() + sliceMs
@@ -76,11 +76,7 @@ function isDirectory(path: string): boolean {
   return findStat(path)?.isDirectory() === true
 }
 
-function* walkBelow(
-  root: string,
-  patterns: SourcePatterns,
-  options: WalkOptions,
-): Generator<Found> {
+function* walkBelow(root: string, patterns: SourcePatterns, options: WalkOptions): Walk {
   const children: Child[] = []
   for (const path of patterns.searchPaths) {
     const child = operand(path, options)
@@ -122,10 +118,14 @@ interface Child {
   isUnreadable?: true
 }
 
+/** Yields undefined for each directory that is read, so that the walk can pause where it takes
+ *  nothing. */
+type Walk = Generator<Found | undefined, void, undefined>
+
 interface Walker {
   /** Walks the directory `path`, whose real ancestors are `chain`. */
-  content(path: string, chain: readonly string[]): Generator<Found>
-  children(children: readonly Child[], chain: readonly string[]): Generator<Found>
+  content(path: string, chain: readonly string[]): Walk
+  children(children: readonly Child[], chain: readonly string[]): Walk
 }
 
 function createWalker(
@@ -157,18 +157,19 @@ function createWalker(
     })
   }
 
-  function* content(path: string, chain: readonly string[]): Generator<Found> {
+  function* content(path: string, chain: readonly string[]): Walk {
     if (excludedBelow(entryPathOf(path))) return
     const real = follows ? targetOf(path) : path
     if (chain.includes(real)) return
+    yield undefined
     yield* children(readChildren(path, options), follows ? [...chain, real] : chain)
   }
 
   /** A directory occurs twice in the order: as `name`, where its own entry belongs, and as
    *  `name/`, where its content does. Whether it is empty must be known at the first position,
    *  so its content is begun there. */
-  function* children(list: readonly Child[], chain: readonly string[]): Generator<Found> {
-    const begun = new Map<Child, { first: Found; rest: Generator<Found> }>()
+  function* children(list: readonly Child[], chain: readonly string[]): Walk {
+    const begun = new Map<Child, { first: Found; rest: Walk }>()
     for (const { child, isContent } of inOrder(list)) {
       if (!child.entry.isDirectory()) {
         const leaf = findLeaf(child)
@@ -181,11 +182,12 @@ function createWalker(
       } else if (isOfInterest(child.path)) {
         refuseUnreadable(child)
         const rest = content(child.path, chain)
-        const { value: first, done } = rest.next()
-        if (done !== true) begun.set(child, { first, rest })
+        let first = rest.next()
+        for (; first.done !== true && first.value === undefined; first = rest.next()) yield
+        if (first.value !== undefined) begun.set(child, { first: first.value, rest })
         const own = findDirectory(child.path)
         // A directory that its content implies gets no entry, unless its mode is unusual.
-        if (own !== undefined && (done === true || modeOf(own.stats!) !== defaultDirectoryMode))
+        if (own && (first.value === undefined || modeOf(own.stats!) !== defaultDirectoryMode))
           yield own
       }
     }
