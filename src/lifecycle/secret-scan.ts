@@ -65,7 +65,7 @@ export async function scanForSecrets(
   { bytesPerSecond }: SecretsOptions,
 ): Promise<SecretsReport> {
   const report = { trees: 0, readFiles: 0, readBytes: 0, secrets: 0, skippedFiles: 0 }
-  const round = { ports, report, pace: createPace(bytesPerSecond) }
+  const round = { ports, report, pace: createPace(bytesPerSecond, ports.signal) }
   const page = { now: ports.now(), limit: limits.secretTreesPerRound }
   let failure: Error | undefined
   for (const tree of await ports.metadata.listUnscanned(secretRulesVersion, page)) {

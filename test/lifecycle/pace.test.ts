@@ -3,7 +3,7 @@ import SqliteDatabase from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createPace } from '../../src/lifecycle/collect/compact.ts'
+import { createPace, type Pace } from '../../src/lifecycle/collect/compact.ts'
 import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openStore, type TestStore } from '../ingest/open-store.ts'
@@ -12,32 +12,32 @@ import { packPaths } from './stored-bytes.ts'
 
 describe('a pace', () => {
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] })
+    vi.useFakeTimers({ toFake: ['performance'] })
   })
   afterEach(() => {
     vi.useRealTimers()
   })
 
+  /** Waits by the fake clock. */
+  async function wait(ms = 0): Promise<undefined> {
+    vi.advanceTimersByTime(ms)
+  }
+
   /** How long it takes to move these amounts consecutively, in ms of the fake clock. */
-  async function timeOf(
-    pace: (bytes: number) => Promise<void>,
-    amounts: number[],
-  ): Promise<number> {
+  async function timeOf(pace: Pace, amounts: number[]): Promise<number> {
     const startedAt = performance.now()
-    let isDone = false
-    const moving = (async () => {
-      for (const bytes of amounts) await pace(bytes)
-      isDone = true
-    })()
-    while (!isDone) await vi.advanceTimersByTimeAsync(10)
-    await moving
+    for (const bytes of amounts) await pace(bytes)
     return performance.now() - startedAt
   }
 
   test('keeps to its rate on average, in large and in small pieces', async () => {
     const second = 1000
     for (const amounts of [[1000], Array.from({ length: 1000 }, () => 1)]) {
-      const took = await timeOf(createPace(1000), [...amounts, ...amounts, ...amounts])
+      const took = await timeOf(createPace(1000, undefined, wait), [
+        ...amounts,
+        ...amounts,
+        ...amounts,
+      ])
       // Debts of less than 50 ms are carried over to the next call.
       expect(took).toBeGreaterThan(2.9 * second)
       expect(took).toBeLessThan(3.1 * second)
@@ -45,14 +45,21 @@ describe('a pace', () => {
   })
 
   test('accumulates no credit while nothing moves', async () => {
-    const pace = createPace(1000)
+    const pace = createPace(1000, undefined, wait)
     await timeOf(pace, [1])
-    await vi.advanceTimersByTimeAsync(60_000)
+    vi.advanceTimersByTime(60_000)
     expect(await timeOf(pace, [2000])).toBeGreaterThan(1900)
   })
 
+  test('waits no longer than it is wanted', async () => {
+    const stop = new AbortController()
+    const waiting = createPace(1, stop.signal)(1e9)
+    stop.abort(new Error('the server stops'))
+    await expect(waiting).rejects.toThrow('the server stops')
+  })
+
   test('without a bound never waits', async () => {
-    expect(await timeOf(createPace(null), [1e12])).toBeLessThan(20)
+    expect(await timeOf(createPace(null, undefined, wait), [1e12])).toBeLessThan(20)
   })
 })
 

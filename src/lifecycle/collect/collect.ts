@@ -197,7 +197,7 @@ async function compact(
   ports: LifecyclePorts,
   options: CollectOptions,
 ): Promise<{ rewrittenPacks: number; writtenBytes: number }> {
-  const pace = createPace(options.compactBytesPerSecond)
+  const pace = createPace(options.compactBytesPerSecond, ports.signal)
   const done = { rewrittenPacks: 0, writtenBytes: 0 }
   // Listed before anything is written, so that packs made by compaction are no candidates in the
   // same round.

@@ -11,6 +11,7 @@
  *  Bytes are never changed, so streams keep their digests and representations their bytes
  *  (invariant 6). A crash leaves a sealed pack without a row, which recovery removes, or copies
  *  in two places, of which one is dead. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../../core/limits.ts'
 import { registering } from '../../ingest/registering.ts'
 import type { CopyMove, PackedCopy, PackOccupancy } from '../../metadata/metadata.ts'
@@ -55,11 +56,15 @@ export async function compactPacks(
   return { rewrittenPacks, writtenBytes }
 }
 
-/** Resolves when that many bytes may be moved. */
+/** Resolves when that many bytes may be moved. Errors: those of the signal that it has. */
 export type Pace = (bytes: number) => Promise<void>
 
 /** At most `bytesPerSecond` on average; null is unlimited. */
-export function createPace(bytesPerSecond: number | null): Pace {
+export function createPace(
+  bytesPerSecond: number | null,
+  signal?: AbortSignal,
+  wait: typeof sleep<undefined> = sleep,
+): Pace {
   if (bytesPerSecond === null) return async () => {}
   let freeAt = performance.now()
   return async (bytes) => {
@@ -68,9 +73,7 @@ export function createPace(bytesPerSecond: number | null): Pace {
     // Short debts are carried over to the next call: a timer per small copy would cost more than
     // the copy.
     if (freeAt - now < 50) return
-    await new Promise((resolve) => {
-      setTimeout(resolve, freeAt - now)
-    })
+    await wait(freeAt - now, undefined, { signal }).catch(() => signal?.throwIfAborted())
   }
 }
 

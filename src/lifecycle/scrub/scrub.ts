@@ -92,7 +92,7 @@ const failuresMax = 100
 export async function scrub(ports: LifecyclePorts, options: ScrubOptions): Promise<ScrubReport> {
   const report = emptyReport()
   const since = ports.now() - (options.olderThanMs ?? 0)
-  const pass = { report, options, since, pace: createPace(options.bytesPerSecond) }
+  const pass = { report, options, since, pace: createPace(options.bytesPerSecond, ports.signal) }
   const failures: Error[] = []
   for await (const pack of duePacks(ports, pass)) {
     try {
