@@ -1,6 +1,6 @@
 /** The requests of an upload session (api/negotiation.ts) and the encoding of their bodies. */
 import { promisify } from 'node:util'
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { constants, createBrotliCompress, gzip } from 'node:zlib'
 import {
   changesMediaType,
@@ -81,7 +81,8 @@ export async function offerManifest(session: UploadSession, tree: HashedTree): P
       params: brotliParams(tree.source.count),
       chunkSize: 128 * 1024,
     })
-    Readable.from(manifestText(tree), { objectMode: false }).pipe(brotli)
+    // The reader of `brotli` handles its failure.
+    pipeline(Readable.from(manifestText(tree), { objectMode: false }), brotli, () => {})
     return counted(brotli as AsyncIterable<Uint8Array>, session)
   }
   const { treeDigest, entryCount } = session.offer
