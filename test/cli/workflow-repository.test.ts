@@ -55,6 +55,23 @@ test.each([
   expect(await readRepository(workflow, null)).toMatchObject({ project })
 })
 
+test('a user without a name, as in containers, has a number', async () => {
+  for (const name of ['GIT_CONFIG_GLOBAL', 'GIT_CONFIG_SYSTEM']) vi.stubEnv(name, '/dev/null')
+  const userInfo = (): never => {
+    throw new Error('uv_os_get_passwd returned ENOENT')
+  }
+  vi.doMock('node:os', async (original) => ({ ...(await original<object>()), userInfo }))
+  vi.resetModules()
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+    vi.doUnmock('node:os')
+    vi.resetModules()
+  })
+  const { readRepository: read } = await import('../../src/cli/run/workflow-repository.ts')
+  const { workflow } = await createRepository()
+  expect(await read(workflow, null)).toMatchObject({ actor: `${process.getuid?.()}` })
+})
+
 test('the default branch is that of the remote, if git knows it', async () => {
   const { workflow, git } = await createRepository()
   expect(await readRepository(workflow, null)).toMatchObject({ defaultBranch: undefined })

@@ -58,7 +58,16 @@ export async function readRepository(
     defaultBranch: (
       await git('symbolic-ref', '--short', '-q', 'refs/remotes/origin/HEAD')
     )?.replace(/^origin\//, ''),
-    actor: (await git('config', 'user.name')) ?? userInfo().username,
+    actor: (await git('config', 'user.name')) ?? userName(),
+  }
+}
+
+/** The number of a user without a name, as in containers. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `${process.getuid?.()}`
   }
 }
 
