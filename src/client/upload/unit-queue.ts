@@ -1,5 +1,6 @@
 /** A queue of units in order, shared by several connections. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { untilAborted } from '../files/until-aborted.ts'
 import type { SendUnit } from './upload-plan.ts'
 
 export interface UnitQueue {
@@ -32,8 +33,8 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>, signal: AbortSig
   ): Promise<SendUnit | undefined> => {
     for (;;) {
       const offered = next
-      const result = await withinMoment(offered, signal)
-      if (result === undefined && isPatient) continue
+      const ready = isPatient ? offered : withinMoment(offered)
+      const result = await untilAborted(ready, signal)
       if (result === undefined || result.done === true) return undefined
       // Another connection has taken it.
       if (next !== offered) continue
@@ -49,11 +50,10 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>, signal: AbortSig
   }
 }
 
-/** Returns undefined when `promise` takes longer than a moment. Errors: those of `promise`, and
- *  the signal's. */
-async function withinMoment<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+/** Returns undefined when `promise` takes longer than a moment. Errors: those of `promise`. */
+async function withinMoment<T>(promise: Promise<T>): Promise<T | undefined> {
   const over = new AbortController()
-  const late = sleep(momentMs, undefined, { signal: AbortSignal.any([signal, over.signal]) })
+  const late = sleep(momentMs, undefined, { signal: over.signal })
   // A rejection is handled by the race, unless that has ended.
   late.catch(() => {})
   try {
