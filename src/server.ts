@@ -17,7 +17,7 @@ import { createSingleSignOn } from './http/access/single-sign-on.ts'
 import { createVisitors } from './http/access/visitors.ts'
 import { listen } from './http/listener.ts'
 import { createRequestMetrics } from './http/operation/metrics.ts'
-import { openIngestPool } from './ingest/pool/pool.ts'
+import { type IngestPoolOptions, openIngestPool } from './ingest/pool/pool.ts'
 import { dropRefusedUploads } from './ingest/staging/refused-uploads.ts'
 import { openStaging } from './ingest/staging/staging.ts'
 import { requireSetClock, startClockWatch } from './lifecycle/clock-watch.ts'
@@ -53,8 +53,10 @@ export interface ServerOptions {
   elapsedMs?: () => number
   /** Called at named steps, where tests pause or kill the process. */
   checkpoint?: ((step: string) => void | Promise<void>) | undefined
-  /** Tests open the metadata on the thread of the server. */
+  /** Tests do the work of these threads on that of the server. */
   openMetadata?: typeof openMetadataThreads | undefined
+  openLogKeeper?: typeof startLogKeeper | undefined
+  startIngestThread?: IngestPoolOptions['startThread']
   /** Upper bound on the time that running requests get during a stop. */
   graceMs?: number
 }
@@ -195,7 +197,7 @@ async function openStorage(
   { requireRoom }: DiskSpace,
 ) {
   const { dataDir, openUploadsMax } = config
-  const { log, now, elapsedMs, checkpoint } = options
+  const { log, now, elapsedMs, checkpoint, openLogKeeper = startLogKeeper } = options
   const packPlace = await findPackPlace(dataDir, config.packBucket)
   const packs = await openPackStore(packPlace)
   cleanups.push(() => packs.close())
@@ -209,7 +211,7 @@ async function openStorage(
   // Removing what is old by a wrong clock is left to a maintenance round, which waits until the
   // clock is believed.
   await metadata.setKeepLatest([...config.keepLatest], clock.believedNow())
-  const logKeeper = await startLogKeeper({
+  const logKeeper = await openLogKeeper({
     path,
     sharedLog,
     onFailure: (error) => {
@@ -241,7 +243,7 @@ async function recoverStorage(
 }
 
 async function openIngest(
-  { config, log, cleanups }: Opening,
+  { config, log, cleanups, startIngestThread }: Opening,
   { databasePath, packPlace, sharedLog, quota, staging }: Storage,
   { minFreeBytes }: DiskSpace,
 ): Promise<AppContext['ingest']> {
@@ -254,6 +256,7 @@ async function openIngest(
     disk: { directory: config.dataDir, minFreeBytes },
     sharedLog,
     settings: { artifactBytesMax, entriesMax, compressionLevel, stockZips, quota },
+    startThread: startIngestThread,
     onWorkerFailure: (error) => {
       log.error('an ingest thread failed', { error })
     },

@@ -1,7 +1,7 @@
 /** Request and response between the main thread and a worker thread. Requests are numbered, so
  *  many can be in flight. Errors are sent as plain messages, since classes differ between
  *  threads (decision 32). */
-import { parentPort, type Transferable, type Worker } from 'node:worker_threads'
+import { type MessagePort, parentPort, type Transferable, type Worker } from 'node:worker_threads'
 import { type ErrorMessage, StoreError, decodeError, encodeError } from './core/errors.ts'
 
 type ToThread =
@@ -168,13 +168,14 @@ export interface Call<Notice, More> {
 }
 
 /** Runs in the thread: answers the requests of `createThreadClient`, each as soon as it arrives.
- *  Errors: those of `open`, except StoreErrors, which are sent to the caller. */
+ *  `port` leads to the client. Errors: those of `open`, except StoreErrors, which are sent to the
+ *  caller. */
 export async function answerRequests<Request, Answer, Notice = never, More = never>(
   open: () =>
     | Answering<Request, Answer, Notice, More>
     | Promise<Answering<Request, Answer, Notice, More>>,
+  port: Pick<MessagePort, 'on' | 'postMessage' | 'close'> | null = parentPort,
 ): Promise<void> {
-  const port = parentPort
   if (port === null) throw new Error('this file is the code of a worker thread')
   const post = (message: FromThread, transfer?: ArrayBuffer[]): void => {
     port.postMessage(message, transfer)

@@ -11,7 +11,7 @@ import type { Environment } from '../../src/config/settings.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer, type RunningServer, type ServerOptions } from '../../src/server.ts'
-import { metadataOfTests } from '../http/open-server.ts'
+import { threadsOfTests } from '../http/open-server.ts'
 import { makeEmptyDatabase } from '../metadata/temporary-database.ts'
 
 export interface Rig {
@@ -69,7 +69,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     log: createLog('info', (line) => logLines.push(line)),
     now,
     checkpoint: options.checkpoint,
-    openMetadata: metadataOfTests,
+    ...threadsOfTests,
     ...(options.graceMs !== undefined && { graceMs: options.graceMs }),
   })
   const token = async (request: TokenRequest = {}): Promise<string> =>

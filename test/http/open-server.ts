@@ -12,8 +12,10 @@ import { limits } from '../../src/core/limits.ts'
 import { cookieName } from '../../src/http/access/authenticate.ts'
 import type { Environment } from '../../src/config/settings.ts'
 import { createLog } from '../../src/log.ts'
+import { openIngestJobs } from '../../src/ingest/pool/ingest-jobs.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { type ServerOptions, startServer } from '../../src/server.ts'
+import { inlineThread } from '../inline-thread.ts'
 import { makeEmptyDatabase } from '../metadata/temporary-database.ts'
 import { tarOf, type TarEntry } from './archives-of.ts'
 
@@ -60,12 +62,20 @@ export interface SendRequest {
   tar?: TarEntry[]
 }
 
-/** Everyday runs open the metadata on the thread of the tests: its two threads take half the time
- *  of a server's start. Undefined in slow tests and where `CI` is set. */
-export const metadataOfTests: ServerOptions['openMetadata'] =
+/** In everyday runs servers use the thread of the tests instead of starting four, which takes most
+ *  of the time of their start. Nobody keeps the log of their small databases short. Nothing in slow
+ *  tests and where `CI` is set. */
+export const threadsOfTests: Pick<
+  ServerOptions,
+  'openMetadata' | 'openLogKeeper' | 'startIngestThread'
+> =
   process.env['CI'] === undefined && process.env['TROVE_TEST_THREADS'] === undefined
-    ? (options) => Promise.resolve(openSqliteMetadata(options))
-    : undefined
+    ? {
+        openMetadata: (options) => Promise.resolve(openSqliteMetadata(options)),
+        openLogKeeper: () => Promise.resolve({ close: () => Promise.resolve() }),
+        startIngestThread: (data) => inlineThread(async () => await openIngestJobs(data)),
+      }
+    : {}
 
 /** Opens a new directory, or `existing`, which is removed with the server. `checkpoint` is
  *  awaited at named steps; `warned` gets the lines of the log. */
@@ -84,7 +94,7 @@ export async function openServer(
     now: () => clock.now,
     elapsedMs: () => clock.now - clock.jumpedMs,
     checkpoint,
-    openMetadata: metadataOfTests,
+    ...threadsOfTests,
   })
   const keys = await openKeys(dataDir)
   const token = async (request: TokenRequest = {}, use: TokenUse = 'api'): Promise<string> =>

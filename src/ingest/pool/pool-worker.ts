@@ -1,5 +1,6 @@
 /** A thread of the ingest pool: starting it, and sending it jobs and their bodies. */
 import { Readable } from 'node:stream'
+import type { Worker } from 'node:worker_threads'
 import { startThread } from '../../program-files.ts'
 import { createThreadClient, type ThreadClient } from '../../worker-thread.ts'
 import { type BodyChunk, createBodySender } from './body-channel.ts'
@@ -23,18 +24,17 @@ export interface Place {
   isArriving: boolean
 }
 
+export type StartIngestThread = (workerData: IngestWorkerData) => Worker
+
+const startIngestThread: StartIngestThread = (workerData) =>
+  startThread('ingest/pool/ingest-worker.ts', { workerData, heapMiB })
+
 /** Starts a thread; resolves once it accepts jobs. Errors: those of its start. */
-export async function startWorker({
-  databasePath,
-  packPlace,
-  disk,
-  sharedLog,
-  settings,
-}: IngestWorkerData): Promise<PoolWorker> {
-  const worker = startThread('ingest/pool/ingest-worker.ts', {
-    workerData: { databasePath, packPlace, disk, sharedLog, settings } satisfies IngestWorkerData,
-    heapMiB,
-  })
+export async function startWorker(
+  { databasePath, packPlace, disk, sharedLog, settings }: IngestWorkerData,
+  start: StartIngestThread = startIngestThread,
+): Promise<PoolWorker> {
+  const worker = start({ databasePath, packPlace, disk, sharedLog, settings })
   const thread: PoolWorker['thread'] = createThreadClient(worker, 'ingest')
   await thread.opened
   return { thread, jobs: new Set() }

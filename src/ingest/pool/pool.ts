@@ -13,7 +13,13 @@ import type { KeptBody } from '../staging/kept-body.ts'
 import type { NegotiationAnswers, NegotiationJob } from '../negotiated/job.ts'
 import { createPlaces } from './places.ts'
 import type { IngestWorkerData, PoolAnswer, PoolJob } from './pool-job.ts'
-import { type Place, type PoolWorker, runOn, startWorker } from './pool-worker.ts'
+import {
+  type Place,
+  type PoolWorker,
+  runOn,
+  type StartIngestThread,
+  startWorker,
+} from './pool-worker.ts'
 import type { Staging } from '../staging/staging.ts'
 
 export interface IngestPool {
@@ -38,6 +44,8 @@ export interface IngestPoolOptions extends IngestWorkerData {
   /** Called when a thread dies, which fails its jobs, and each time its replacement fails to
    *  start. */
   onWorkerFailure(error: Error): void
+  /** Tests run the jobs on their own thread. */
+  startThread?: StartIngestThread | undefined
 }
 
 /** Pause between two attempts to replace a thread that ended. */
@@ -55,7 +63,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
   let closing = false
 
   const addWorker = async (): Promise<void> => {
-    const worker = await startWorker(options)
+    const worker = await startWorker(options, options.startThread)
     void worker.thread.died.then((error) => {
       workers.splice(workers.indexOf(worker), 1)
       options.onWorkerFailure(error)
