@@ -42,19 +42,27 @@ test.each(
   const starts = columns.lineStarts()
   expect(text.toString()).toBe(tree.map(formatEntry).join(''))
   expect(starts).toHaveLength(tree.length + 1)
-  for (const [ordinal, entry] of tree.entries()) {
-    expect(columns.kind(ordinal)).toBe(entry.kind)
-    expect(columns.path(ordinal)).toBe(entry.path)
-    expect(columns.mode(ordinal)).toBe(entry.mode)
-    const line = text.subarray(starts[ordinal], starts[ordinal + 1])
-    expect(line.toString()).toBe(formatEntry(entry))
-    if (entry.kind === 'symlink') expect(columns.linkTarget(ordinal)).toBe(entry.target)
-    if (entry.kind !== 'file') continue
-    expect(columns.sizeBytes(ordinal)).toBe(entry.sizeBytes)
-    expect(columns.digest(ordinal)).toBe(entry.digest)
-    expect(columns.hasDigest(ordinal, digestToBytes(entry.digest), 0)).toBe(true)
-    expect(columns.hasDigest(ordinal, digestToBytes(digestOf('other')), 0)).toBe(false)
-  }
+  const other = digestToBytes(digestOf('other'))
+  const read = tree.map(({ kind }, ordinal) => {
+    const [path, mode] = [columns.path(ordinal), columns.mode(ordinal)]
+    const line = text.subarray(starts[ordinal], starts[ordinal + 1]).toString()
+    if (kind === 'directory') return { kind: columns.kind(ordinal), path, mode, line }
+    if (kind === 'symlink') {
+      const target = columns.linkTarget(ordinal)
+      return { kind: columns.kind(ordinal), path, mode, target, line }
+    }
+    const digest = columns.digest(ordinal)
+    const sizeBytes = columns.sizeBytes(ordinal)
+    const own = [digestToBytes(digest), other].map((one) => columns.hasDigest(ordinal, one, 0))
+    return { kind: columns.kind(ordinal), path, mode, digest, sizeBytes, line, own }
+  })
+  expect(read).toEqual(
+    tree.map((entry) => ({
+      ...entry,
+      line: formatEntry(entry),
+      ...(entry.kind === 'file' && { own: [true, false] }),
+    })),
+  )
   // In any order, as files are fetched.
   const ordinals = Array.from(tree.keys()).toSorted((a, b) => (a % 97) - (b % 97))
   expect(ordinals.map((ordinal) => columns.modifiedAt(ordinal))).toEqual(

@@ -80,7 +80,7 @@ test('an archive of what is intact leaves out damaged files, and has an ETag of 
     await intact.verifyReadable()
     expect(intact.fileName).toMatch(/^.+-intact\.(zip|tar\.gz)$/)
     const same = await represent(store.reader, artifact, { paths: ['{a,c}'] })
-    expect(await readAll(intact)).toEqual(await readAll(same))
+    expect((await readAll(intact)).equals(await readAll(same))).toBe(true)
     const etags = [all, intact, same].map(({ etag }) => etag)
     expect(new Set(etags).size).toBe(3)
     const nothing = represent(store.reader, artifact, { intact: true, paths: ['b'] })

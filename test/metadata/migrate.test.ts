@@ -146,7 +146,7 @@ test('a database that applied another text of a migration is rejected and left u
   expect(() => openSqliteMetadata({ path })).toThrow(
     `${path} was written by an unreleased version of Trove with another schema and was left unchanged`,
   )
-  expect(readFileSync(path)).toEqual(before)
+  expect(readFileSync(path).equals(before)).toBe(true)
 })
 
 test('a database that skipped a migration is rejected', () => {
