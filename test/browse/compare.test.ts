@@ -5,12 +5,7 @@ import { type Comparison, compareEntries } from '../../src/browse/compare.ts'
 import type { Difference } from '../../src/browse/difference.ts'
 import type { Entry, EntryPath } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
-import type {
-  ComparedEntry,
-  ComparedStretch,
-  Metadata,
-  StoredEntry,
-} from '../../src/metadata/metadata.ts'
+import type { ComparedStretch, Metadata, StoredEntry } from '../../src/metadata/metadata.ts'
 import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
 
 async function check(base: StoredEntry[], head: StoredEntry[]): Promise<string[]> {
@@ -117,34 +112,6 @@ describe('a comparison', () => {
       )
     const { totals } = await compareWhole(createMemoryReader(many(''), many('+')))
     expect(totals).toMatchObject({ changed: 1300, unchanged: 0, added: 0, removed: 0 })
-  })
-
-  test('moving very many copies of one file takes about as long as moving distinct files', async () => {
-    const count = limits.compareDifferencesMax / 2
-    const timeOf = async (contentOf: (index: number) => string): Promise<number> => {
-      const side = (directory: string): ComparedEntry[] =>
-        Array.from({ length: count }, (_, index) => ({
-          entry: fileEntry(`${directory}/${index}`, contentOf(index)),
-          modifiedAt: null,
-        }))
-      const gone = side('a').map((before) => ({ before, after: null }))
-      const added = side('b').map((after) => ({ before: null, after }))
-      const differing = [...gone, ...added]
-      const readDifferences = async (): Promise<ComparedStretch> =>
-        await Promise.resolve({ differing, unchanged: 0, next: null })
-      // The best of three processor times, since other work runs on the machine.
-      const times: number[] = []
-      for (let round = 0; round < 3; round += 1) {
-        const began = process.cpuUsage()
-        const { totals } = await compareWhole({ readDifferences })
-        times.push(process.cpuUsage(began).user / 1000)
-        expect(totals.moved).toBe(count)
-      }
-      return Math.min(...times)
-    }
-    const apart = await timeOf(String)
-    // Measured: a fifth of it. Matching with an array's shift() takes five times as long.
-    expect(await timeOf(() => 'one')).toBeLessThan(2 * apart)
   })
 
   test('growth covers all differences, including those past the listing bound', async () => {
