@@ -2,7 +2,8 @@
 import { type HashAnswer, hashColumns } from '../files/file-tasks.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
 
-/** `stats`, `digests` and `settled` may be reallocated by each call, and be shorter than the tree. */
+/** `stats`, `digests` and `settled` may be reallocated by each call; they may be shorter than the
+ *  tree. */
 export interface HashColumns {
   /** `hashColumns` numbers per entry. */
   readonly stats: Float64Array
