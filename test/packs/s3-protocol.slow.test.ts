@@ -92,7 +92,8 @@ test.each([/partNumber/, /^POST .*\?uploadId$/])(
 test.each([
   ['rejects the credentials', answering(403, 'AccessDenied'), /cannot access .*: AccessDenied/],
   ['has lost the bucket', answering(404, 'NoSuchBucket'), /cannot access .*: NoSuchBucket/],
-  ['is hidden by a misconfigured proxy', answering(404, ''), /cannot access/],
+  ['is hidden by a misconfigured proxy', answering(404, ''), /cannot access .*\(status 404\)/],
+  ['is behind a proxy that fails', answering(502, ''), /does not respond: .*\(status 502\)/],
   ['sends something else', answering(200, 'Hello'), /answered with no range, \d+ bytes/],
   [
     'ignores ranges',

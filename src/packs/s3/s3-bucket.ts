@@ -233,14 +233,20 @@ function translateFailure(sdk: Sdk, what: string, error: unknown): unknown {
       cause,
     )
   if (status === undefined || status >= 500 || status === 429 || passingNames.has(error.name)) {
-    const message = `${what} does not respond: ${error.message || error.name}`
+    const message = `${what} does not respond: ${error.message || error.name}${told(status)}`
     return storeError('busy', message, { what: 'pack storage' }, cause)
   }
-  return refused(what, error)
+  return refused(what, error, status)
 }
 
-function refused(what: string, error: Error): Error {
-  return new Error(`cannot access ${what}: ${error.name}: ${error.message}`, { cause: error })
+function refused(what: string, error: Error, status?: number): Error {
+  const reason = `${error.name}: ${error.message}${told(status)}`
+  return new Error(`cannot access ${what}: ${reason}`, { cause: error })
+}
+
+/** All that is known of an answer without a body is its status. */
+function told(status: number | undefined): string {
+  return status === undefined ? '' : ` (status ${status})`
 }
 
 /** Whether the failure is one of a socket, of name resolution, or a timeout of the client. */
