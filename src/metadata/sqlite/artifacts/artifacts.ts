@@ -26,8 +26,13 @@ type ArtifactMethods = Pick<
 
 /** Reads one artifact, including tombstones. */
 export function createArtifactFinder({ orm }: Connection): (id: number) => Artifact | undefined {
+  // Nearly every request reads one, and drizzle would take longer to build the query than SQLite
+  // to answer it.
+  const query = selectArtifacts(orm)
+    .where(eq(artifacts.id, sql.placeholder('id')))
+    .prepare()
   return (id) => {
-    const row = selectArtifacts(orm).where(eq(artifacts.id, id)).get()
+    const row = query.get({ id })
     return row && toArtifact(row)
   }
 }

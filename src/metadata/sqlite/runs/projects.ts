@@ -21,8 +21,13 @@ export interface ProjectRows {
 }
 
 export function createProjectRows({ orm, write }: Connection): ProjectRows {
+  const query = orm
+    .select()
+    .from(projects)
+    .where(eq(projects.ownerRepo, sql.placeholder('name')))
+    .prepare()
   const find = (name: ProjectName): Project | undefined => {
-    const row = orm.select().from(projects).where(eq(projects.ownerRepo, name)).get()
+    const row = query.get({ name })
     return row && toProject(row)
   }
   const create = (name: ProjectName, now: number): Project =>

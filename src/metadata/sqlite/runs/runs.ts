@@ -5,7 +5,6 @@ import { projects, runs } from '../../../../schema/runs.ts'
 import { limits } from '../../../core/limits.ts'
 import { factNames, type RunFacts } from '../../../core/run/run.ts'
 import type { Metadata } from '../../metadata.ts'
-import { equals } from '../connection/conditions.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Latest } from '../artifacts/latest.ts'
 import type { ProjectRows } from './projects.ts'
@@ -25,15 +24,7 @@ export function createRunMethods(
   latest: Latest,
 ): RunMethods {
   const { orm, stage } = connection
-  const findRow = (projectId: number, number: number, attempt?: number): FoundRun | undefined => {
-    const identity = and(
-      eq(runs.number, number),
-      eq(runs.projectId, projectId),
-      equals(runs.attempt, attempt),
-    )
-    const query = orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
-    return query.where(identity).orderBy(desc(runs.attempt)).limit(1).get()
-  }
+  const findRow = createRowFinder(connection)
   return {
     ensureRun: async ({ project: name, number, attempt }, facts, now) => {
       const project = projectRows.ensure(name, now)
@@ -73,6 +64,26 @@ export function createRunMethods(
     listRuns: createRunList(connection),
     purgeRuns: createRunPurge(connection),
   }
+}
+
+/** Returns a function that finds an attempt of a run, by default the last one. */
+function createRowFinder({
+  orm,
+}: Connection): (projectId: number, number: number, attempt?: number) => FoundRun | undefined {
+  const isNumbered = and(
+    eq(runs.number, sql.placeholder('number')),
+    eq(runs.projectId, sql.placeholder('projectId')),
+  )
+  const select = () =>
+    orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId)).$dynamic()
+  const last = select().where(isNumbered).orderBy(desc(runs.attempt)).limit(1).prepare()
+  const one = select()
+    .where(and(isNumbered, eq(runs.attempt, sql.placeholder('attempt'))))
+    .prepare()
+  return (projectId, number, attempt) =>
+    attempt === undefined
+      ? last.get({ projectId, number })
+      : one.get({ projectId, number, attempt })
 }
 
 function upsertRun(orm: Connection['orm'], values: typeof runs.$inferInsert): void {

@@ -63,8 +63,13 @@ export function createUploadProgress({
   Metadata,
   'findUpload' | 'findUploadByName' | 'assembleUpload' | 'removeUpload'
 > {
+  const query = orm
+    .select()
+    .from(uploads)
+    .where(eq(uploads.id, sql.placeholder('id')))
+    .prepare()
   const byId = (id: string): Upload | undefined => {
-    const row = orm.select().from(uploads).where(eq(uploads.id, id)).get()
+    const row = query.get({ id })
     return row && toUpload(row)
   }
 
