@@ -1,7 +1,7 @@
 /** The commit: one short transaction, whatever the size of the artifact, because everything
  *  large was staged before and changes owner with a few rows. */
 import assert from 'node:assert'
-import { and, eq, isNull } from 'drizzle-orm'
+import { and, eq, isNull, sql } from 'drizzle-orm'
 import { artifacts, manifestState, manifests } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
@@ -143,6 +143,17 @@ function createManifestPublication({ prepare }: Connection): {
   }
 }
 
+function createManifestFinder(
+  orm: Connection['orm'],
+): (id: number) => typeof manifests.$inferSelect | undefined {
+  const query = orm
+    .select()
+    .from(manifests)
+    .where(eq(manifests.id, sql.placeholder('id')))
+    .prepare()
+  return (id) => query.get({ id })
+}
+
 /** Returns a function that frees the name of an artifact. It returns the id of the existing
  *  artifact that already equals the upload (`same`), or of the one that was removed
  *  (`replaced`), and whether that one was kept, which a repetition of its upload inherits.
@@ -151,20 +162,29 @@ function createNameFreeing(
   { orm }: Connection,
   removal: Removal,
 ): (wanted: NewArtifact, treeDigest: Buffer, now: number) => FreedName {
+  const findManifest = createManifestFinder(orm)
+  const findHolder = orm
+    .select()
+    .from(artifacts)
+    .where(
+      and(
+        eq(artifacts.runId, sql.placeholder('runId')),
+        eq(artifacts.name, sql.placeholder('name')),
+        isNull(artifacts.removedAt),
+      ),
+    )
+    .prepare()
   const isSame = (
     holder: typeof artifacts.$inferSelect,
     wanted: NewArtifact,
     treeDigest: Buffer,
   ): boolean => {
     if (holder.job !== wanted.job || holder.kind !== wanted.kind) return false
-    const held = orm.select().from(manifests).where(eq(manifests.id, holder.manifestId)).get()
-    return held!.treeDigest.equals(treeDigest)
+    return findManifest(holder.manifestId)!.treeDigest.equals(treeDigest)
   }
 
   return (wanted, treeDigest, now) => {
-    const isOfName = and(eq(artifacts.runId, wanted.runId), eq(artifacts.name, wanted.name))
-    const isHolder = and(isOfName, isNull(artifacts.removedAt))
-    const holder = orm.select().from(artifacts).where(isHolder).get()
+    const holder = findHolder.get({ runId: wanted.runId, name: wanted.name })
     if (!holder) return {}
     if (holder.endsAt <= now) {
       removal.endArtifact(holder.id, { state: 'expired', reason: 'retention', now })
@@ -185,11 +205,17 @@ function createArtifactInsertion(
 ): (session: SessionRow, manifestId: number, wanted: NewArtifact & { pinned: boolean }) => number {
   const { orm } = connection
   const count = createArtifactCounting(connection)
+  const findManifest = createManifestFinder(orm)
+  const findRun = orm
+    .select()
+    .from(runs)
+    .where(eq(runs.id, sql.placeholder('id')))
+    .prepare()
   return (session, manifestId, wanted) => {
-    const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
+    const run = findRun.get({ id: wanted.runId })
     assert(run?.projectId === session.projectId, `run ${wanted.runId} is not in the project`)
     const { onConflict: _onConflict, uploadId: _uploadId, by: _by, now: _now, ...columns } = wanted
-    const manifest = orm.select().from(manifests).where(eq(manifests.id, manifestId)).get()
+    const manifest = findManifest(manifestId)
     count({ manifestId, projectId: session.projectId }, { live: 1 })
     const row = orm
       .insert(artifacts)

@@ -1,5 +1,5 @@
 /** Stock uploads: what CreateArtifact promised, and their progress. Their bytes are in staging. */
-import { type SQL, and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
+import { type SQL, and, asc, desc, eq, inArray, isNull, lt, ne, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
@@ -7,7 +7,6 @@ import { type ArtifactName, nameTaken, refuseReplacement } from '../../../core/a
 import { digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { notFound, storeError } from '../../../core/errors.ts'
 import type { Metadata, Upload, UploadState } from '../../metadata.ts'
-import { isLive } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { OpenUploadsCheck } from './open-uploads.ts'
 
@@ -18,20 +17,32 @@ export function createUploadCreation(
   { orm, write }: Connection,
   checkOpen: OpenUploadsCheck,
 ): Metadata['createUpload'] {
+  const [runId, name] = [sql.placeholder('runId'), sql.placeholder('name')]
+  const findRun = orm.select().from(runs).where(eq(runs.id, runId)).prepare()
+  const findHolder = orm
+    .select({
+      id: artifacts.id,
+      job: artifacts.job,
+      pinned: artifacts.pinned,
+      endsAt: artifacts.endsAt,
+    })
+    .from(artifacts)
+    .where(and(eq(artifacts.runId, runId), eq(artifacts.name, name), isNull(artifacts.removedAt)))
+    .prepare()
+  const isUnfinished = ne(uploads.state, uploadState.done)
+  const listRivals = orm
+    .select()
+    .from(uploads)
+    .where(and(eq(uploads.runId, runId), eq(uploads.name, name), isUnfinished))
+    .prepare()
+
   const checkNameFree = (wanted: CreateUpload): void => {
-    const isOfName = and(eq(artifacts.runId, wanted.runId), eq(artifacts.name, wanted.name))
-    const holder = orm
-      .select({ id: artifacts.id, job: artifacts.job, pinned: artifacts.pinned })
-      .from(artifacts)
-      .where(and(isOfName, isLive(wanted.now)))
-      .get()
-    if (holder) refuseReplacement(wanted, holder)
+    const holder = findHolder.get({ runId: wanted.runId, name: wanted.name })
+    if (holder && holder.endsAt > wanted.now) refuseReplacement(wanted, holder)
   }
 
   const replaceUnfinished = (wanted: CreateUpload): string[] => {
-    const isOfName = and(eq(uploads.runId, wanted.runId), eq(uploads.name, wanted.name))
-    const isRival = and(isOfName, ne(uploads.state, uploadState.done))
-    const rivals = orm.select().from(uploads).where(isRival).all()
+    const rivals = listRivals.all({ runId: wanted.runId, name: wanted.name })
     const isReplaceable = (rival: (typeof rivals)[number]): boolean =>
       rival.job === wanted.job || rival.createdAt + wanted.takeoverMs < wanted.now
     // With `replace`, jobs that race for a name all continue, and the last commit wins.
@@ -44,7 +55,7 @@ export function createUploadCreation(
 
   return async (wanted) =>
     write(() => {
-      const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
+      const run = findRun.get({ runId: wanted.runId })
       if (!run) throw notFound('run', `no run ${wanted.runId}`)
       checkNameFree(wanted)
       const replacedUploadIds = replaceUnfinished(wanted)
