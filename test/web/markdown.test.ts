@@ -80,6 +80,7 @@ describe('blocks', () => {
     ['a possible table', `a|b\n-${' '.repeat(500_000)}x`],
     ['a table below a long line', `a|b\n${'-'.repeat(500_000)}\n${'|\n'.repeat(40_000)}`],
     ['a possible table', `a|b\n${' '.repeat(500_000)}x`],
+    ['preformatted text', `<pre>${' '.repeat(500_000)}x</pre>`],
   ])('%s with a character repeated 500,000 times is parsed quickly', async (_, text) => {
     const begunAt = performance.now()
     expect(await render(text)).toBeDefined()

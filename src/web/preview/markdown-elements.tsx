@@ -66,7 +66,9 @@ function renderElement(element: HtmlElement, content: Content): Child {
 /** Preformatted text, without the `code` element that usually is around it. */
 function codeOf(children: HtmlNode[]): string {
   const text = children.filter((child) => typeof child === 'string').join('')
-  return decodeEntities(text.replace(/^\s*<code[^<>]*>/i, '').replace(/(?:<\/code>)?\s*$/i, ''))
+  // `trimEnd`, since a pattern for the blanks at the end would be tried at each blank of the text.
+  const code = text.replace(/^\s*<code[^<>]*>/i, '').trimEnd()
+  return decodeEntities(code.replace(/<\/code>$/i, ''))
 }
 
 /** HTML's own bound on `colspan` is 1000. */
