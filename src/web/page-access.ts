@@ -35,7 +35,7 @@ import type { Artifact, Project } from '../metadata/metadata.ts'
 import type { ArtifactHead } from './artifact/artifact-page.tsx'
 import type { Crumb } from './layout.tsx'
 import type { PageContent } from './page.tsx'
-import { artifactPath } from './paths.ts'
+import { artifactPath, blobPath, treePath } from './paths.ts'
 
 export interface PageProject {
   principal: Principal
@@ -113,6 +113,17 @@ export async function headOfPage(context: AppContext, c: AppRequest): Promise<Ar
 /** Returns the path in the address after `/owner/repo/actions/runs/run/artifacts/id/WORD/`. */
 export function entryPathOf(c: AppRequest): string {
   return withoutEndSlashes(restOfPath(c, 8))
+}
+
+/** Returns the address of the page of a file, or else of a directory, which reports an unknown
+ *  path; '' is the root. */
+export async function entryPagePath(
+  { metadata }: AppContext,
+  artifact: Artifact,
+  path: string,
+): Promise<string> {
+  const found = path === '' ? undefined : await metadata.findEntry(artifact.id, path)
+  return found?.entry.kind === 'file' ? blobPath(artifact, path) : treePath(artifact, path)
 }
 
 /** Whether the visitor may see artifacts of other runs. */

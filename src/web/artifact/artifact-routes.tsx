@@ -22,10 +22,17 @@ import { renderFitting } from '../fitting.ts'
 import { numberOfQuery } from '../input.ts'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { crumbsOf, entryPathOf, headOfPage, readingForPage, seesProject } from '../page-access.ts'
+import {
+  crumbsOf,
+  entryPagePath,
+  entryPathOf,
+  headOfPage,
+  readingForPage,
+  seesProject,
+} from '../page-access.ts'
 import { type PageContent, sendPage, type Web } from '../page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
-import { artifactPath, blobPath, comparePath, tabPath, treePath, trendsPath } from '../paths.ts'
+import { artifactPath, comparePath, tabPath, treePath, trendsPath } from '../paths.ts'
 import { sendPaths } from './path-list.ts'
 import { preview } from '../preview/preview.tsx'
 import { freedPredicate } from '../../core/policy/explanation.ts'
@@ -132,17 +139,11 @@ function damagedFile(): Html {
   )
 }
 
-/** Redirects to the file at the path that was typed, or to the directory page, which reports an
- *  unknown path. */
+/** Redirects to what is at the path that was typed. */
 export async function goToFile(web: Web, c: AppRequest): Promise<Response> {
   const { artifact } = await headOfPage(web.context, c)
-  const path = (c.req.query('path') ?? '').replace(/^\/+|\/+$/g, '')
-  if (path === '') return c.redirect(artifactPath(artifact), 302)
-  const found = await web.context.metadata.findEntry(artifact.id, path)
-  return c.redirect(
-    found?.entry.kind === 'file' ? blobPath(artifact, path) : treePath(artifact, path),
-    302,
-  )
+  const path = withoutEndSlashes((c.req.query('path') ?? '').replace(/^\/+/, ''))
+  return c.redirect(await entryPagePath(web.context, artifact, path), 302)
 }
 
 export async function changesPage(web: Web, c: AppRequest): Promise<Response> {

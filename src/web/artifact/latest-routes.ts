@@ -9,9 +9,9 @@ import { readLive } from '../../http/access/access.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { projectOfPage } from '../page-access.ts'
+import { entryPagePath, projectOfPage } from '../page-access.ts'
 import type { Web } from '../page.tsx'
-import { archivePartPath, artifactPath, blobPath, treePath } from '../paths.ts'
+import { archivePartPath } from '../paths.ts'
 
 export async function latestPage({ context }: Web, c: AppRequest): Promise<Response> {
   const path = withoutEndSlashes(restOfPath(c, 5))
@@ -23,10 +23,7 @@ export async function latestPage({ context }: Web, c: AppRequest): Promise<Respo
   } as const
   const artifact = await readLive(context, principal, reference, project.name)
   if (isDownload(c)) return c.redirect(await bytesPath(context, c, artifact, path), 302)
-  if (path === '') return c.redirect(artifactPath(artifact), 302)
-  const found = await context.metadata.findEntry(artifact.id, path)
-  const isFile = found?.entry.kind === 'file'
-  return c.redirect(isFile ? blobPath(artifact, path) : treePath(artifact, path), 302)
+  return c.redirect(await entryPagePath(context, artifact, path), 302)
 }
 
 /** Whether the address is that of bytes, which programs read, too. */
