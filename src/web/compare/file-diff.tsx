@@ -2,9 +2,10 @@
 import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import { longPartBytesMax, renderFitting } from '../fitting.ts'
+import { cutText } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from '../preview/ansi.tsx'
-import { cutText, decodeText } from '../preview/text.ts'
+import { decodeText } from '../preview/text.ts'
 import { diffLines, type DiffGroup, groupChanges, splitGroups } from './text-diff.ts'
 
 export interface DiffTask {

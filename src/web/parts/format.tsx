@@ -116,11 +116,16 @@ export function isShownTime(epochSeconds: number | null): epochSeconds is number
   return epochSeconds !== null && Math.abs(epochSeconds) < 8.64e12
 }
 
-const charactersMax = 200
+/** Cuts text to a length, and marks the cut with an ellipsis. */
+export function cutText(text: string, charactersMax: number): string {
+  if (text.length <= charactersMax) return text
+  // Not after the first half of a character.
+  return `${text.slice(0, charactersMax).replace(/[\ud800-\udbff]$/, '')}…`
+}
 
 /** Cuts long text: a few artifact names, or the name of a job, could fill a page. */
 export function shortened(text: string): string {
-  return text.length > charactersMax ? `${text.slice(0, charactersMax).toWellFormed()}…` : text
+  return cutText(text, 200)
 }
 
 export function TimeCell(time: { at: number; now: number }): Html {

@@ -1,8 +1,8 @@
 /** JSON as a foldable tree: nested `details`, with the first levels open. The number of nodes is
  *  bounded, and so is the page. */
 import { counted, formatCount } from '../../core/units.ts'
+import { cutText } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { cutText } from './text.ts'
 
 const nodesMax = 3000
 /** Bound on the nodes of all lines of JSON Lines together, which are shown folded. */

@@ -4,11 +4,12 @@ import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { renderFitting } from '../fitting.ts'
+import { cutText } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './ansi.tsx'
 import { guessKind, hexRows } from './hex.ts'
 import { previewBytesMax, type ShownFile, textBytesMax, wholePath } from './shown-file.ts'
-import { cutText, decodeText, encodedBytes } from './text.ts'
+import { decodeText, encodedBytes } from './text.ts'
 
 const hexBytes = 1024
 const sniffedBytes = 4096

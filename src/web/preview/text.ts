@@ -42,11 +42,6 @@ function isText(bytes: Uint8Array, encoding: Encoding): boolean {
   return odd <= text.length / 50
 }
 
-/** Cuts text to a length, and marks the cut with an ellipsis. */
-export function cutText(text: string, charactersMax: number): string {
-  return text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text
-}
-
 /** Number of bytes of `text` in that encoding. */
 export function encodedBytes(text: string, encoding: Encoding): number {
   return encoding === 'utf-8' ? Buffer.byteLength(text) : 2 * text.length

@@ -1,6 +1,7 @@
 /** What a run's page says about a report file. */
+import { cutText } from '../parts/format.tsx'
 import { withoutEscapes } from '../preview/ansi.tsx'
-import { cutText, decodeText } from '../preview/text.ts'
+import { decodeText } from '../preview/text.ts'
 import { parseCobertura } from './cobertura.ts'
 import { type Covered, type CoveredFile, sumOf } from './coverage.ts'
 import { parseJunit } from './junit.ts'

@@ -15,9 +15,8 @@ import type {
 import { takeFitting } from '../fitting.ts'
 import type { Web } from '../page.tsx'
 import type { Html } from '../parts/html.ts'
-import { shortened } from '../parts/format.tsx'
+import { cutText, shortened } from '../parts/format.tsx'
 import { jobPagePath } from '../paths.ts'
-import { cutText } from '../preview/text.ts'
 
 /** A page shows as much of each as fits in its share of the compressed bytes. */
 export interface StepReportLimits {
