@@ -21,8 +21,8 @@ import { jobPagePath } from '../paths.ts'
 export interface ShownJobs {
   /** With as many steps as fit. */
   jobs: RecordedJob[]
-  /** Number of steps left out, by job key. */
-  stepsLeft: ReadonlyMap<string, number>
+  /** Number of steps left out, of the only job; 0 if all fit. */
+  stepsLeft: number
   /** Position of the next job; null at the end. */
   next: number | null
   /** Their compressed size, without logs. */
@@ -37,25 +37,21 @@ export async function fittingJobs(
   { from, bytesMax }: { from: number; bytesMax: number },
 ): Promise<ShownJobs> {
   const render = (job: RecordedJob): Html => <Job run={run} job={job} log={undefined} left={0} />
-  const stepsLeft = new Map<string, number>()
   const all = from === 0 ? await takeFitting(jobs, render, bytesMax) : undefined
-  if (all?.pieces.length === jobs.length) return { jobs, stepsLeft, next: null, bytes: all.bytes }
+  if (all?.pieces.length === jobs.length)
+    return { jobs, stepsLeft: 0, next: null, bytes: all.bytes }
   const rest = byUrgency(jobs).slice(from)
   const { pieces, bytes } = await takeFitting(rest, render, bytesMax)
   const shown = rest.slice(0, Math.max(1, pieces.length))
   const next = shown.length < rest.length ? from + shown.length : null
-  if (pieces.length > 0) return { jobs: shown, stepsLeft, next, bytes }
+  const [job] = shown
+  if (pieces.length > 0 || job === undefined) return { jobs: shown, stepsLeft: 0, next, bytes }
   // A single job with many steps.
-  const cut = await Promise.all(
-    shown.map(async ({ steps, ...job }) => {
-      const renderStep = (step: RecordedStep): Html => <Step step={step} id={anchorOf(job, step)} />
-      const fitting = await takeFitting(steps, renderStep, bytesMax)
-      const count = fitting.pieces.length
-      stepsLeft.set(job.key, steps.length - count)
-      return { ...job, steps: steps.slice(0, count) }
-    }),
-  )
-  return { jobs: cut, stepsLeft, next, bytes: bytesMax }
+  const renderStep = (step: RecordedStep): Html => <Step step={step} id={anchorOf(job, step)} />
+  const fitting = await takeFitting(job.steps, renderStep, bytesMax)
+  const steps = job.steps.slice(0, fitting.pieces.length)
+  const stepsLeft = job.steps.length - steps.length
+  return { jobs: [{ ...job, steps }], stepsLeft, next, bytes: bytesMax }
 }
 
 function byUrgency(jobs: readonly RecordedJob[]): RecordedJob[] {
@@ -89,7 +85,7 @@ export function RunJobs({ run, record, shown, logs, moreJobs }: JobsView & { run
         {shown.jobs.length < total && `, of which ${formatCount(shown.jobs.length)} are shown here`}
       </p>
       {shown.jobs.map((job) => (
-        <Job run={run} job={job} log={logs.get(job.key)} left={shown.stepsLeft.get(job.key) ?? 0} />
+        <Job run={run} job={job} log={logs.get(job.key)} left={shown.stepsLeft} />
       ))}
       <NextPage href={moreJobs} label="More jobs" />
     </section>
