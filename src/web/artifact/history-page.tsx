@@ -5,6 +5,7 @@ import { counted } from '../../core/units.ts'
 import { OnBranch } from '../parts/artifact-name.tsx'
 import { mode, ShortDigest, Size, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
+import { CommitCell } from '../parts/run-facts.tsx'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 import { blobPath, comparePath, historyPagePath, withQuery } from '../paths.ts'
 import { FileTrail } from './files-tab.tsx'
@@ -82,7 +83,7 @@ function VersionRow({
           oldest.runNumber
         )}
       </th>
-      <td class="digest">{oldest.sha?.slice(0, 12) ?? '–'}</td>
+      <CommitCell of={oldest} />
       <td class="number">{entry?.kind === 'file' ? <Size bytes={entry.sizeBytes} /> : '–'}</td>
       <td class="digest">{entry === undefined ? '–' : mode(entry.mode)}</td>
       <td>

@@ -8,6 +8,7 @@ import { RunCells } from '../parts/artifact-name.tsx'
 import { Time, SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { artifactPath, blobPath } from '../paths.ts'
+import { CommitCell } from '../parts/run-facts.tsx'
 import { figures, Table } from '../parts/table.tsx'
 
 export interface FindView {
@@ -105,7 +106,7 @@ function Holders({ holders, isCut, now }: FindView) {
               <a href={projectPagePath(artifact.project)}>{artifact.project}</a>
             </td>
             <RunCells artifact={artifact} />
-            <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
+            <CommitCell of={artifact} />
             <SizeCell bytes={artifact.logicalBytes} />
             <TimeCell at={artifact.createdAt} now={now} />
           </tr>

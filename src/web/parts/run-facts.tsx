@@ -24,6 +24,11 @@ export function BranchLink({ run }: { run: Pick<Facts, 'branch' | 'project'> }):
   return <a href={withQuery(projectPagePath(run.project), { branch: run.branch })}>{run.branch}</a>
 }
 
+/** The beginning of the commit, as a cell of a table. */
+export function CommitCell({ of: { sha } }: { of: Pick<RunFacts, 'sha'> }): Html {
+  return <td class="digest">{sha?.slice(0, 12) ?? '–'}</td>
+}
+
 /** Empty where unknown. */
 export function StartedBy({ run }: { run: Facts }): Html {
   if (run.actor === null) return <></>

@@ -13,7 +13,7 @@ import type {
 import { anyOf, Choice, NumberField } from '../parts/form.tsx'
 import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { Ordinal, PullRequest } from '../parts/run-facts.tsx'
+import { CommitCell, Ordinal, PullRequest } from '../parts/run-facts.tsx'
 import { type Highlights, ProjectHighlights } from './highlights.tsx'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UploadHint } from '../parts/commands.tsx'
@@ -263,7 +263,7 @@ function RunRow({
         {run.pullRequest !== null && ' '}
         <PullRequest run={run} />
       </td>
-      <td class="digest">{run.sha?.slice(0, 12) ?? '–'}</td>
+      <CommitCell of={run} />
       <td>{filter('event')}</td>
       {hasActors && <td>{filter('actor')}</td>}
       <td class="number">{formatCount(sums.artifacts)}</td>

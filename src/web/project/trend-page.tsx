@@ -10,6 +10,7 @@ import type { Html } from '../parts/html.ts'
 import { LinePlot } from '../parts/line-chart.tsx'
 import { artifactPath, comparePath, trendsPath } from '../paths.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
+import { CommitCell } from '../parts/run-facts.tsx'
 import { figures, Table } from '../parts/table.tsx'
 
 /** An artifact name on a branch. */
@@ -179,7 +180,7 @@ function Figures({ points, now }: { points: Point[]; now: number }) {
           </td>
           <SizeCell bytes={artifact.newBytes} />
           <TimeCell at={artifact.createdAt} now={now} />
-          <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
+          <CommitCell of={artifact} />
           <td>
             <a href={artifactPath(artifact)}>{artifact.id}</a>
             {!isLive(artifact, now) && <span class="badge expired">expired</span>}
