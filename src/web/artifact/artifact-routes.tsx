@@ -3,10 +3,10 @@ import { counted } from '../../core/units.ts'
 import { readAccessOf } from '../../auth/principal.ts'
 import { noSuchPath } from '../../browse/entries.ts'
 import { previousOf } from '../../browse/previous.ts'
-import { forbidden } from '../../core/errors.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { latestBranch } from '../../core/policy/keep-latest.ts'
 import { isDamaged } from '../../egress/damage.ts'
+import { requireReadProject } from '../../http/access/access.ts'
 import type { AppRequest } from '../../http/context.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -150,7 +150,7 @@ export async function changesPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const head = await headOfPage(context, c)
   const { artifact, now } = head
-  if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
+  requireReadProject(c.get('principal')!, artifact.project)
   const base = await previousOf(context.metadata, artifact, now)
   const branch = latestBranch(artifact)
   const comparables = await findComparables(context, artifact)

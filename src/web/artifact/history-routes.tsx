@@ -1,16 +1,16 @@
 /** The page of a file's history. */
-import { forbidden } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { requireReadProject } from '../../http/access/access.ts'
 import { pathHistory } from '../../http/artifact/history.ts'
 import type { AppRequest } from '../../http/context.ts'
 import { numberOfQuery } from '../input.ts'
-import { crumbsOf, entryPathOf, headOfPage, seesProject } from '../page-access.ts'
+import { crumbsOf, entryPathOf, headOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { HistoryPage } from './history-page.tsx'
 
 export async function historyPage(web: Web, c: AppRequest): Promise<Response> {
   const { artifact, now } = await headOfPage(web.context, c)
-  if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
+  requireReadProject(c.get('principal')!, artifact.project)
   const path = entryPathOf(c)
   const history = await pathHistory(web.context, c, {
     artifact,
