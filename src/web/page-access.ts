@@ -173,14 +173,13 @@ export async function existingCrumbs({ metadata }: AppContext, c: AppRequest): P
   if (principal === undefined || name === undefined) return []
   const project = await metadata.findProject(name)
   if (project === undefined || !mayReadProject(principal, project.name)) return []
-  const place: Parameters<typeof crumbsOf>[0] = { project: project.name }
-  const number = Number(c.req.param('run') ?? Number.NaN)
+  const number = Number(c.req.param('run'))
   if (!Number.isSafeInteger(number) || !(await metadata.findRun(project.id, number)))
-    return crumbsOf(place)
-  const id = Number(c.req.param('id') ?? Number.NaN)
+    return crumbsOf({ project: project.name })
+  const id = Number(c.req.param('id'))
   const artifact = Number.isSafeInteger(id) ? await metadata.findArtifact(id) : undefined
   const isOfRun = artifact?.projectId === project.id && artifact.runNumber === number
-  return crumbsOf({ ...place, run: number, ...(isOfRun && { artifact }) })
+  return crumbsOf({ project: project.name, run: number, ...(isOfRun && { artifact }) })
 }
 
 function namedProject(c: AppRequest): ProjectName | undefined {

@@ -68,7 +68,7 @@ export function FilePage(view: FileView): Html {
             History
           </a>
         )}
-        {seesHistory && artifact.branch !== null && <LatestLink {...artifact} path={file.path} />}
+        {seesHistory && <LatestLink {...artifact} path={file.path} />}
         <button type="button" class="needs-script" data-copy={head.origin + page}>
           Copy link
         </button>
@@ -86,15 +86,16 @@ export function FilePage(view: FileView): Html {
   )
 }
 
-/** An address that stays the same from run to run. */
+/** An address that stays the same from run to run; empty for an artifact without a branch. */
 function LatestLink({
   project,
   branch,
   name,
   path,
 }: Pick<Artifact, 'project' | 'branch' | 'name'> & { path: string }) {
+  if (branch === null) return <></>
   return (
-    <a class="button" href={latestPath(project, { branch: branch ?? '', name }, path)}>
+    <a class="button" href={latestPath(project, { branch, name }, path)}>
       <span>
         Latest on <bdi>{branch}</bdi>
       </span>
