@@ -24,7 +24,7 @@ export interface FailedTest {
   message: string
 }
 
-export interface TestReports extends TestCounts {
+export interface TestReports extends Pick<TestCounts, 'tests' | 'failed'> {
   /** Path of the only file, or of the deepest directory that contains all; '' is the root. */
   place: { file: string } | { directory: string }
   failures: FailedTest[]
@@ -151,7 +151,7 @@ async function search({
 }
 
 async function readTests(reading: Reading, paths: readonly string[]): Promise<Reports['tests']> {
-  const tests = { tests: 0, failed: 0, skipped: 0 }
+  const tests = { tests: 0, failed: 0 }
   const read: string[] = []
   const failures: FailedTest[] = []
   let isWhole = paths.length < filesMax
@@ -162,7 +162,6 @@ async function readTests(reading: Reading, paths: readonly string[]): Promise<Re
     read.push(path)
     tests.tests += summary.tests
     tests.failed += summary.failed
-    tests.skipped += summary.skipped
     isWhole &&= summary.isWhole
     failures.push(...failuresOf(summary, path).slice(0, failuresMax - failures.length))
   }
