@@ -162,6 +162,15 @@ test('a token too long for a header is not minted', async () => {
   await expect(named(limits.tokenCharactersMax)).rejects.toMatchObject({ code: 'too_large' })
 })
 
+test('no two checks of a token share what they return', async () => {
+  const token = await mintToken(key, { ...grant, access: [] })
+  const [first, second] = [await check(token), await check(token)]
+  expect(second).toEqual(first)
+  expect(second).not.toBe(first)
+  for (const each of ['facts', 'lineage', 'run', 'access'] as const)
+    expect(second[each]).not.toBe(first[each])
+})
+
 test('a token is rejected from the second of its expiry on', async () => {
   const token = await mintToken(key, grant)
   await expect(check(token, grant.expiresAt - 1)).resolves.toBeDefined()
@@ -171,9 +180,14 @@ test('a token is rejected from the second of its expiry on', async () => {
 test('a token with another key, another use or any changed byte is rejected', async () => {
   const token = await mintToken(key, grant)
   const { tokens: otherKey } = deriveKeys(Buffer.alloc(32, 2))
-  await expect(check(await mintToken(otherKey, grant))).rejects.toMatchObject({
-    code: 'unauthenticated',
-  })
+  const theirs = await mintToken(otherKey, grant)
+  // That a signature was right once must not help what follows.
+  for (const [of, own] of [
+    [otherKey, theirs],
+    [key, token],
+  ] as const)
+    await verifyToken(of, own, { now: grant.issuedAt, use: 'api' })
+  await expect(check(theirs)).rejects.toMatchObject({ code: 'unauthenticated' })
   await expect(check(await mintToken(key, grant, 'session'))).rejects.toMatchObject({
     code: 'unauthenticated',
   })
