@@ -142,14 +142,14 @@ test('every flag that help says to take few values has them, and every word of h
       .map(({ long }) => `${name} ${long}`),
   )
   expect(chosen).toEqual([
-    'token --scope',
-    'list --state',
-    'list --sort',
     'upload --if-no-files-found',
     'upload --symlinks',
     'download --symlinks',
     'download --format',
+    'list --state',
+    'list --sort',
     'audit --kind',
+    'token --scope',
   ])
   for (const { name, flags, operands } of shapes) {
     expect(name).toMatch(/^[a-z-]+$/)
