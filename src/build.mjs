@@ -3,8 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -38,12 +37,9 @@ if (!isCurrent) {
   cpSync(join(root, 'schema', 'migrations'), join(output, 'schema', 'migrations'), {
     recursive: true,
   })
-  const typescript = createRequire(import.meta.url).resolve('typescript/package.json')
-  const compiler = join(dirname(typescript), 'bin', 'tsc')
-  const { status } = spawnSync(process.execPath, [compiler, '-p', 'src'], {
-    cwd: root,
-    stdio: 'inherit',
-  })
+  const compiler = join(root, 'node_modules', '.bin', 'tsc')
+  const { status, error } = spawnSync(compiler, ['-p', 'src'], { cwd: root, stdio: 'inherit' })
+  if (error !== undefined) throw error
   if (status === 0) {
     await Promise.all([
       import('./bundle.mjs'),
