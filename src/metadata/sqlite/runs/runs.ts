@@ -74,8 +74,7 @@ function createRowFinder({
     eq(runs.number, sql.placeholder('number')),
     eq(runs.projectId, sql.placeholder('projectId')),
   )
-  const select = () =>
-    orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId)).$dynamic()
+  const select = () => orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
   const last = select().where(isNumbered).orderBy(desc(runs.attempt)).limit(1).prepare()
   const one = select()
     .where(and(isNumbered, eq(runs.attempt, sql.placeholder('attempt'))))
