@@ -222,7 +222,18 @@ async function openStorage(
   const uploadBytesMax = config.artifactBytesMax
   const stagingDirectory = join(dataDir, 'cas', 'staging', 'uploads')
   const staging = await openStaging(stagingDirectory, { uploadBytesMax, requireRoom, checkpoint })
-  return { packPlace, packs, databasePath: path, sharedLog, metadata, quota, clock, staging }
+  const { capture } = logKeeper
+  return {
+    packPlace,
+    packs,
+    databasePath: path,
+    sharedLog,
+    capture,
+    metadata,
+    quota,
+    clock,
+    staging,
+  }
 }
 
 async function recoverStorage(
@@ -267,7 +278,7 @@ async function openIngest(
 
 function startBackground(
   { config, log, now, checkpoint, cleanups }: Opening,
-  { metadata, packs, staging, packPlace, sharedLog, clock }: Storage,
+  { metadata, packs, staging, packPlace, sharedLog, capture, clock }: Storage,
   space: DiskSpace,
 ): Pick<AppContext, 'maintenance' | 'backgroundJobs'> {
   const maintenance = startMaintenance({
@@ -285,9 +296,9 @@ function startBackground(
     ...config,
     packPlace,
     sharedLog,
+    capture,
     jobs: maintenance.jobs,
     metadata,
-    space,
     log,
   })
   cleanups.push(() => backgroundJobs.close())

@@ -22,7 +22,7 @@ import { readSingleSignOn, type SingleSignOnConfig } from './single-sign-on-sett
 /** The settings of the server. */
 export interface Config {
   /** Absolute. Holds `trove.db`, `secret.key`, `attestation.key`, `server.lock`, `server.url`,
-   *  `server.holder`, `cas/`, and while one is taken `snapshot.db`. */
+   *  `server.holder`, `cas/`. */
   readonly dataDir: string
   /** The bucket that holds the packs; null: they are in `cas/` of the data directory. */
   readonly packBucket: BucketPlace | null
@@ -53,9 +53,10 @@ export interface Config {
   readonly scrubIntervalMs: number | null
   /** Read rate of background scrubbing; null: unlimited. */
   readonly scrubBytesPerSecond: number | null
-  /** Age of the newest metadata snapshot at which the next is due, if packs are in a bucket; null:
-   *  only by hand. */
+  /** Time between two metadata snapshots, if packs are in a bucket; null: only by hand. */
   readonly snapshotIntervalMs: number | null
+  /** Time between two sends of what changed in the metadata since. */
+  readonly changesIntervalMs: number
   /** Whether artifacts are scanned for credentials in the background. */
   readonly secrets: boolean
   /** Upper bounds on logical bytes of live artifacts; null: none. */
@@ -162,6 +163,12 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     ),
     snapshotIntervalMs: source.unless('TROVE_SNAPSHOT_INTERVAL', 'off', (name) =>
       source.duration(name, limits.snapshotIntervalMs, 60_000, 7 * dayMs),
+    ),
+    changesIntervalMs: source.duration(
+      'TROVE_CHANGES_INTERVAL',
+      limits.changesIntervalMs,
+      1000,
+      dayMs / 24,
     ),
     secrets: source.choice('TROVE_SECRETS', ['on', 'off'], 'on') === 'on',
     projectQuotaBytes: source.optionalSize('TROVE_PROJECT_QUOTA'),

@@ -244,8 +244,9 @@ export const limits = {
   scrubIntervalMs: 30 * 24 * 60 * 60 * 1000,
   /** How often background scrub checks whether a pack is due. */
   scrubRoundMs: 10 * 60 * 1000,
-  /** Age of the newest metadata snapshot at which one is due. Setting: TROVE_SNAPSHOT_INTERVAL. */
+  /** Settings: TROVE_SNAPSHOT_INTERVAL; of what changed since, TROVE_CHANGES_INTERVAL. */
   snapshotIntervalMs: 60 * 60 * 1000,
+  changesIntervalMs: 10_000,
   /** Damaged artifacts, and paths of each, that a scrub report names; the rest are only counted. */
   scrubArtifactsNamedMax: 100,
   scrubPathsNamedMax: 20,

@@ -2,11 +2,11 @@
 import { copyFile, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { runTrove } from '../cli/run-trove.ts'
-import { makeTree, pseudoRandom } from '../client/tree.ts'
-import { cutting, placeIn } from '../packs/fake-s3.ts'
+import { makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
+import { cutting, type FakeS3, placeIn } from '../packs/fake-s3.ts'
 import {
   clientOf,
   expectSame,
@@ -21,6 +21,10 @@ import { startTrove } from './trove-process.ts'
 
 async function loseDisk({ data }: Site): Promise<void> {
   await rm(data, { recursive: true })
+}
+
+function snapshotsIn({ objects }: FakeS3): string[] {
+  return [...objects.keys()].filter((key) => key.endsWith('.db.gz')).toSorted()
 }
 
 interface Recovered {
@@ -104,6 +108,50 @@ describe.each(places)('a store in a bucket, %s', (_, open) => {
   })
 })
 
+test('what was uploaded seconds before the loss of the disk is restored', async () => {
+  const { fake, site } = await imitated()
+  Object.assign(site.environment, {
+    TROVE_SNAPSHOT_INTERVAL: '1h',
+    TROVE_CHANGES_INTERVAL: '1s',
+  })
+  const source = await makeSource()
+  const server = await site.serve()
+  await vi.waitFor(() => expect(snapshotsIn(fake)).toHaveLength(1), { timeout: 60_000 })
+  const client = await clientOf(server)
+  const kept = await upload(client, source)
+  const removed = await upload(client, source, 2)
+  await client.remove(removed.id)
+  const lag = async (): Promise<string> => {
+    const metrics = await (await fetch(`${server.url}/metrics`)).text()
+    return /^trove_metadata_lag_seconds (.*)$/m.exec(metrics)![1]!
+  }
+  await vi.waitFor(async () => expect(await lag()).toBe('0'), { timeout: 60_000, interval: 1000 })
+  await server.kill()
+  await loseDisk(site)
+  expect(await recoverFrom(site)).toMatchObject({
+    snapshot: { number: 1, damagedSnapshots: 0, lostChanges: 0 },
+    packs: 0,
+    missingPacks: 0,
+  })
+  const again = await site.serve()
+  const restored = await clientOf(again)
+  await expectSame(restored, kept, source)
+  const destination = await makeDirectory()
+  await expect(restored.download({ artifact: removed, destination })).rejects.toMatchObject({
+    code: 'artifact_deleted',
+  })
+  // What the stop itself sends.
+  const last = await upload(restored, source, 3)
+  await vi.waitFor(() => expect(snapshotsIn(fake)).toHaveLength(2), { timeout: 60_000 })
+  const later = await upload(restored, source, 4)
+  await again.stop()
+  await loseDisk(site)
+  await recoverFrom(site)
+  const third = await clientOf(await site.serve())
+  await expectSame(third, last, source)
+  await expectSame(third, later, source)
+})
+
 test('no server starts between a restore and the import of newer packs', async () => {
   const { fake, site } = await imitated()
   const source = await makeSource()
@@ -129,11 +177,13 @@ test('keeps two snapshots, which are databases', async () => {
   const { fake, site } = await imitated()
   const server = await site.serve()
   for (let taken = 0; taken < 4; taken++) expect((await site.run(['snapshot'])).status).toBe(0)
-  const keys = [...fake.objects.keys()].filter((key) => key.startsWith('ci/metadata/'))
-  expect(keys).toEqual(['ci/metadata/0000000003.db.gz', 'ci/metadata/0000000004.db.gz'])
+  const keys = snapshotsIn(fake)
+  expect(keys).toEqual([
+    expect.stringMatching(/^ci\/metadata\/0000000003-/),
+    expect.stringMatching(/^ci\/metadata\/0000000004-/),
+  ])
   const database = gunzipSync(fake.objects.get(keys[1]!)!.bytes)
   expect(database.toString('latin1', 0, 15)).toBe('SQLite format 3')
-  expect(await readdir(site.data)).not.toContain('snapshot.db')
   const headers = { authorization: `Bearer ${await server.token(['--scope', 'admin'])}` }
   const page = await fetch(`${server.url}/admin/maintenance`, { headers })
   expect(await page.text()).toMatch(/Metadata snapshot.*Take a snapshot/s)
@@ -160,7 +210,8 @@ test('an older snapshot is restored when the newest is damaged', async () => {
   for (let taken = 0; taken < 2; taken++) await site.run(['snapshot'])
   await server.kill()
   await loseDisk(site)
-  const newest = fake.objects.get('ci/metadata/0000000002.db.gz')!
+  const [older, newer] = snapshotsIn(fake)
+  const newest = fake.objects.get(newer!)!
   newest.bytes = newest.bytes.subarray(0, newest.bytes.length - 1)
   expect(await recoverFrom(site)).toMatchObject({
     snapshot: { number: 1, damagedSnapshots: 1 },
@@ -170,7 +221,7 @@ test('an older snapshot is restored when the newest is damaged', async () => {
   await expectSame(await clientOf(again), kept, source)
   await again.kill()
   await loseDisk(site)
-  fake.objects.get('ci/metadata/0000000001.db.gz')!.bytes.fill(0, 1000, 1010)
+  fake.objects.get(older!)!.bytes.fill(0, 1000, 1010)
   expect(await site.run(['recover', '--from-snapshot'])).toMatchObject({
     status: 8,
     stderr: expect.stringContaining('none of the 2 metadata snapshots is intact') as string,
@@ -222,7 +273,7 @@ test('what a restore needs is said', async () => {
   await loseDisk(site)
   const { stderr, text } = await site.run(['recover', '--from-snapshot'])
   expect(stderr).toMatch(/warning: there is no secret\.key/)
-  expect(text).toMatch(/^restored the metadata snapshot of \d{4}-/)
+  expect(text).toMatch(/^restored the metadata of \d{4}-/)
 
   const onDisk = join(site.data, '..', 'on-disk')
   const plain = await startTrove(onDisk, local)

@@ -18,6 +18,7 @@ import { type ServerOptions, startServer } from '../../src/server.ts'
 import { inlineThread } from '../inline-thread.ts'
 import { makeEmptyDatabase } from '../metadata/temporary-database.ts'
 import { tarOf, type TarEntry } from './archives-of.ts'
+import { noCapture } from '../no-capture.ts'
 
 /** For contexts without single sign-on that a test puts together itself. */
 export const nobody: People = createPeople([], { rules: [], awakeMs: 0, signInUrl: null })
@@ -72,7 +73,8 @@ export const threadsOfTests: Pick<
   process.env['CI'] === undefined && process.env['TROVE_TEST_THREADS'] === undefined
     ? {
         openMetadata: (options) => Promise.resolve(openSqliteMetadata(options)),
-        openLogKeeper: () => Promise.resolve({ close: () => Promise.resolve() }),
+        openLogKeeper: () =>
+          Promise.resolve({ capture: noCapture, close: () => Promise.resolve() }),
         startIngestThread: (data) => inlineThread(async () => await openIngestJobs(data)),
       }
     : {}

@@ -1,18 +1,37 @@
-/** Restores of metadata snapshots that are interrupted; others: clients/snapshot.slow.test.ts. */
+/** Restores of metadata snapshots that are interrupted, or of which something is missing; others:
+ *  clients/snapshot.slow.test.ts. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
-import { expect, onTestFinished, test } from 'vitest'
-import { restoreSnapshot } from '../../src/lifecycle/snapshot/restore-snapshot.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { encodeChanges } from '../../src/lifecycle/snapshot/changes.ts'
+import {
+  type Restoration,
+  restoreSnapshot,
+  type RestoredSnapshot,
+} from '../../src/lifecycle/snapshot/restore-snapshot.ts'
+import { metadataKey } from '../../src/lifecycle/snapshot/snapshots.ts'
 import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
-import { placeIn, startFakeS3 } from '../packs/fake-s3.ts'
+import { type FakeS3, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
 import { testDirectory } from '../temporary-directory.ts'
+
+const pageBytes = 4096
+const series = '00c0ffee'
 
 function databaseOf(text: string): Buffer {
   const database = new SqliteDatabase(':memory:')
   database.exec(`CREATE TABLE texts (text); INSERT INTO texts VALUES ('${text}')`)
   return database.serialize()
+}
+
+function textOf(path: string): unknown {
+  const database = new SqliteDatabase(path)
+  try {
+    return database.prepare('SELECT text FROM texts').pluck().get()
+  } finally {
+    database.close()
+  }
 }
 
 /** A process that is killed leaves the log of the database that it worked on. */
@@ -26,29 +45,118 @@ async function beKilled(staged: string): Promise<void> {
   throw new Error('killed')
 }
 
-test('the log that a killed restore leaves does not get into the next one', async () => {
+interface Rig {
+  fake: FakeS3
+  path: string
+  /** Puts a snapshot into the bucket. */
+  snapshot(number: number, text: string, of?: string): void
+  /** Puts changes into the bucket that turn a database into that of the text. */
+  changes(number: number, text: string, completes?: number | null): string
+  restore(complete?: Restoration['complete']): Promise<RestoredSnapshot>
+}
+
+async function openRig(): Promise<Rig> {
   const fake = await startFakeS3()
   const bucket = await openS3Bucket(placeIn(fake))
   onTestFinished(async () => {
     bucket.close()
     await fake.close()
   })
-  const take = (number: number, text: string): void => {
-    const key = `ci/metadata/${String(number).padStart(10, '0')}.db.gz`
-    fake.objects.set(key, { bytes: gzipSync(databaseOf(text)), modifiedAt: 0 })
-  }
   const path = join(testDirectory(), 'trove.db')
   const { signal } = new AbortController()
-  take(1, 'older')
-  await expect(restoreSnapshot(bucket, { path, complete: beKilled, signal })).rejects.toThrow(
-    'killed',
-  )
-  take(2, 'newer')
-  const read = async (file: string): Promise<void> => {
-    const database = new SqliteDatabase(file)
-    expect(database.prepare('SELECT text FROM texts').pluck().get()).toBe('newer')
-    database.close()
+  const put = (key: string, bytes: Buffer): string => {
+    fake.objects.set(`ci/${key}`, { bytes: gzipSync(bytes), modifiedAt: 0 })
+    return `ci/${key}`
   }
-  await restoreSnapshot(bucket, { path, complete: read, signal })
-  await read(path)
+  return {
+    fake,
+    path,
+    snapshot: (number, text, of = series) => {
+      put(metadataKey({ kind: 'snapshot', number, series: of }), databaseOf(text))
+    },
+    changes: (number, text, completes = null) => {
+      const bytes = databaseOf(text)
+      const pages = new Map<number, Buffer>()
+      for (let at = 0; at < bytes.length; at += pageBytes)
+        pages.set(at / pageBytes + 1, bytes.subarray(at, at + pageBytes))
+      const header = { recordBytes: 4 + pageBytes, pageCount: pages.size, completes }
+      return put(
+        metadataKey({ kind: 'changes', number, series }),
+        Buffer.concat([...encodeChanges(header, pages)]),
+      )
+    },
+    restore: async (complete = async () => {}) =>
+      await restoreSnapshot(bucket, { path, complete, signal }),
+  }
+}
+
+test('the log that a killed restore leaves does not get into the next one', async () => {
+  const { path, snapshot, changes, restore } = await openRig()
+  snapshot(1, 'torn')
+  changes(1, 'older', 1)
+  await expect(restore(beKilled)).rejects.toThrow('killed')
+  snapshot(2, 'torn')
+  changes(2, 'newer', 2)
+  await restore(async (staged) => {
+    expect(textOf(staged)).toBe('newer')
+  })
+  expect(textOf(path)).toBe('newer')
+})
+
+test('changes are written over the snapshot in order', async () => {
+  const { path, snapshot, changes, restore } = await openRig()
+  changes(7, 'of an earlier snapshot')
+  snapshot(8, 'torn')
+  changes(8, 'torn, too')
+  changes(9, 'complete', 8)
+  changes(10, 'last', 8)
+  expect(await restore()).toMatchObject({
+    number: 8,
+    changes: 3,
+    lostChanges: 0,
+    damagedSnapshots: 0,
+  })
+  expect(textOf(path)).toBe('last')
+})
+
+describe('what is missing', () => {
+  test('ends the changes that are restored', async () => {
+    const { path, snapshot, changes, restore } = await openRig()
+    snapshot(1, 'torn')
+    changes(1, 'complete', 1)
+    changes(3, 'after a gap', 1)
+    expect(await restore()).toMatchObject({ changes: 1, lostChanges: 1 })
+    expect(textOf(path)).toBe('complete')
+  })
+
+  test('or damaged does so, too', async () => {
+    const { fake, path, snapshot, changes, restore } = await openRig()
+    snapshot(1, 'torn')
+    changes(1, 'complete', 1)
+    fake.objects.get(changes(2, 'damaged', 1))!.bytes.fill(0, 100, 110)
+    changes(3, 'later', 1)
+    expect(await restore()).toMatchObject({ changes: 1, lostChanges: 2 })
+    expect(textOf(path)).toBe('complete')
+  })
+
+  test('makes a snapshot useless that it would complete', async () => {
+    const { path, snapshot, changes, restore } = await openRig()
+    snapshot(1, 'torn')
+    changes(1, 'complete', 1)
+    changes(2, 'last before the snapshot', 1)
+    snapshot(4, 'torn')
+    changes(4, 'not yet complete', 1)
+    expect(await restore()).toMatchObject({ number: 1, changes: 2, damagedSnapshots: 1 })
+    expect(textOf(path)).toBe('last before the snapshot')
+  })
+
+  test('is not taken from another series', async () => {
+    const { path, snapshot, changes, restore } = await openRig()
+    snapshot(1, 'torn')
+    changes(1, 'complete', 1)
+    snapshot(2, 'torn', 'badc0de0')
+    changes(2, 'of the first one', 1)
+    expect(await restore()).toMatchObject({ number: 1, changes: 2, damagedSnapshots: 1 })
+    expect(textOf(path)).toBe('of the first one')
+  })
 })

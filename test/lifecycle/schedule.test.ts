@@ -19,6 +19,7 @@ import { githubToken } from '../core/made-up-secrets.ts'
 import { openStore } from '../ingest/open-store.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
 import { testDirectory } from '../temporary-directory.ts'
+import { noCapture } from '../no-capture.ts'
 
 const hour = 60 * 60 * 1000
 
@@ -248,7 +249,8 @@ describe('scheduled scrub', () => {
       log,
       scrubIntervalMs: 30 * 24 * hour,
       snapshotIntervalMs: null,
-      space: { hasRoom: async () => true },
+      changesIntervalMs: 1000,
+      capture: noCapture,
       scrubBytesPerSecond: null,
       secrets: false,
     })
@@ -290,7 +292,8 @@ describe('the scheduled scan for secrets', () => {
       log,
       scrubIntervalMs: null,
       snapshotIntervalMs: null,
-      space: { hasRoom: async () => true },
+      changesIntervalMs: 1000,
+      capture: noCapture,
       scrubBytesPerSecond: null,
       secrets: true,
     })

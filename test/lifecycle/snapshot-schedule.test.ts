@@ -13,18 +13,23 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Returns the minute of each snapshot taken within two hours. `fails`: whether the nth fails. */
-async function minutesTaken(
-  newestAt: () => Promise<number | undefined>,
-  fails: (nth: number) => boolean = () => false,
-): Promise<number[]> {
+/** Returns the minute of each snapshot taken within two hours. `fails`: whether the nth fails.
+ *  `follows`: whether changes follow at that minute. */
+async function minutesTaken({
+  fails = () => false,
+  follows = () => true,
+}: {
+  fails?: (nth: number) => boolean
+  follows?: (minute: number) => boolean
+}): Promise<number[]> {
   const begunAt = performance.now()
+  const sinceMinutes = (): number => (performance.now() - begunAt) / minute
   const minutes: number[] = []
   const schedule = startSnapshotSchedule({
     intervalMs,
-    newestAt,
+    isFollowed: () => minutes.length > 0 && follows(sinceMinutes()),
     take: async () => {
-      minutes.push((performance.now() - begunAt) / minute)
+      minutes.push(sinceMinutes())
       return fails(minutes.length) ? undefined : { number: minutes.length }
     },
     log: createLog('error', () => {}),
@@ -39,34 +44,27 @@ function between(low: number, high: number): number {
 }
 
 test('the first is taken at once, the next ones an interval later', async () => {
-  expect(await minutesTaken(async () => undefined)).toEqual([between(0.8, 1.2), between(60, 63)])
+  expect(await minutesTaken({})).toEqual([between(0, 0.2), between(60, 61)])
 })
 
-test('the interval counts from the newest in the bucket', async () => {
-  const newestAt = Date.now() - 45 * minute
-  expect(await minutesTaken(async () => newestAt)).toEqual([between(15, 17), between(75, 79)])
+test('a failed one is repeated after two minutes, also while changes follow an earlier one', async () => {
+  expect(await minutesTaken({ fails: (nth) => nth <= 2 })).toEqual([
+    between(0, 0.2),
+    between(2, 3),
+    between(4, 5),
+    between(64, 66),
+  ])
 })
 
-test('a newest one in the future, by the clock of the service, is taken as new', async () => {
-  const newestAt = Date.now() + 1000 * minute
-  expect(await minutesTaken(async () => newestAt)).toEqual([between(60, 62)])
+test('when changes no longer follow, another one is taken soon', async () => {
+  expect(await minutesTaken({ follows: (at) => at < 30 || at > 30.1 })).toEqual([
+    between(0, 0.2),
+    between(30, 30.2),
+    between(90, 91),
+  ])
 })
 
-test('a failed one is repeated after ten minutes', async () => {
-  expect(
-    await minutesTaken(
-      async () => undefined,
-      (nth) => nth <= 2,
-    ),
-  ).toEqual([between(0.8, 1.2), between(10, 13), between(20, 25), between(80, 87)])
-})
-
-test('a bucket that does not respond is asked again', async () => {
-  let asked = 0
-  const newestAt = async (): Promise<undefined> => {
-    asked += 1
-    if (asked < 5) throw new Error('no response')
-    return undefined
-  }
-  expect(await minutesTaken(newestAt)).toEqual([between(4, 6), between(64, 69)])
+test('one that changes do not follow is repeated every two minutes at most', async () => {
+  const minutes = await minutesTaken({ follows: (at) => at > 5 })
+  expect(minutes).toEqual([between(0, 0.2), between(2, 3), between(4, 5), between(64, 66)])
 })

@@ -4,19 +4,22 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { openStoreSeries } from '../../src/lifecycle/snapshot/series.ts'
 import { takeSnapshot } from '../../src/lifecycle/snapshot/take-snapshot.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
+import { createLog } from '../../src/log.ts'
+import type { PageCapture } from '../../src/metadata/metadata.ts'
 import { findPackPlace } from '../../src/packs/pack-place.ts'
 import { answering, cutting, type FakeS3, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
 import { testDirectory } from '../temporary-directory.ts'
 
 const database = randomBytes(20_000_000)
-const metadata = {
-  copyTo: async (path: string) => {
-    await writeFile(path, database)
-    return 0
-  },
-} as Partial<Metadata> as Metadata
+/** Nothing changes. */
+const capture: PageCapture = {
+  recordBytes: 4100,
+  start: async () => {},
+  flush: async () => {},
+  stop: () => {},
+}
 
 async function openStore(): Promise<{
   fake: FakeS3
@@ -28,21 +31,29 @@ async function openStore(): Promise<{
   const dataDir = testDirectory()
   const place = placeIn(fake)
   await findPackPlace(dataDir, place)
+  await writeFile(join(dataDir, 'trove.db'), database)
+  const log = createLog('error', () => {})
+  const series = openStoreSeries({ dataDir, place, capture, intervalMs: 60_000, log })
+  onTestFinished(() => series.close())
   return {
     fake,
     dataDir,
-    take: async (signal) => (await takeSnapshot({ metadata, signal }, { dataDir, place })).number,
+    take: async (signal) => (await takeSnapshot(series, { dataDir, place, signal })).number,
   }
 }
 
+/** Names of snapshots, without the series. */
 function snapshotsIn({ objects }: FakeS3): string[] {
-  return [...objects.keys()].filter((key) => key.startsWith('ci/metadata/'))
+  return [...objects.keys()]
+    .filter((key) => key.endsWith('.db.gz'))
+    .map((key) => key.replace(/-[0-9a-f]{8}/, ''))
 }
 
 test('an interrupted snapshot leaves the one before, and the next one clears up', async () => {
   const { fake, dataDir, take } = await openStore()
   expect(await take()).toBe(1)
   const held = snapshotsIn(fake)
+  expect(held).toEqual(['ci/metadata/0000000001.db.gz'])
   const stop = new AbortController()
   let parts = 0
   fake.before = async (request) => {
@@ -54,17 +65,31 @@ test('an interrupted snapshot leaves the one before, and the next one clears up'
   await expect(take()).rejects.toMatchObject({ code: 'busy' })
   fake.before = answering(403, 'AccessDenied')
   await expect(take()).rejects.toThrow(/AccessDenied/)
+  // The changes that would complete it.
+  fake.before = async (request, response) =>
+    /^PUT .*changes\.gz$/.test(request)
+      ? await answering(403, 'AccessDenied')(request, response)
+      : undefined
+  await expect(take()).rejects.toThrow(/AccessDenied/)
   fake.before = async () => undefined
   expect(snapshotsIn(fake)).toEqual(held)
-  expect(await readdir(dataDir)).toEqual(['cas'])
+  expect(fake.uploads.size).toBe(0)
 
   // What a process leaves that is killed.
-  await writeFile(join(dataDir, 'snapshot.db'), 'half')
   fake.uploads.set('left', { key: 'ci/metadata/x', begunAt: 0, parts: new Map() })
   fake.uploads.set('pack', { key: 'ci/packs/aa/x', begunAt: 0, parts: new Map() })
   expect(await take()).toBe(2)
   expect([...fake.uploads.keys()]).toEqual(['pack'])
-  expect(await readdir(dataDir)).toEqual(['cas'])
-  const sent = gunzipSync(fake.objects.get('ci/metadata/0000000002.db.gz')!.bytes)
-  expect(sent.equals(database)).toBe(true)
+  expect(await readdir(dataDir)).toEqual(['cas', 'trove.db'])
+  const key = [...fake.objects.keys()].find((each) => /0000000002-.*\.db\.gz$/.test(each))!
+  expect(gunzipSync(fake.objects.get(key)!.bytes).equals(database)).toBe(true)
+})
+
+test('two snapshots are kept, with the changes since the older one', async () => {
+  const { fake, take } = await openStore()
+  for (let taken = 1; taken <= 4; taken++) await take()
+  const numbers = [...fake.objects.keys()]
+    .map((key) => key.replace(/-[0-9a-f]{8}/, '').replace(/^ci\/metadata\/0*/, ''))
+    .filter((name) => name.endsWith('.gz'))
+  expect(numbers.toSorted()).toEqual(['3.changes.gz', '3.db.gz', '4.changes.gz', '4.db.gz'])
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { readServerConfig } from '../../config/config.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { type Move, movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
-import { removeSnapshots } from '../../lifecycle/snapshot/snapshots.ts'
+import { removeMetadata } from '../../lifecycle/snapshot/snapshots.ts'
 import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
 import {
@@ -108,7 +108,7 @@ async function removeLeft(dataDir: string, to: PackPlace): Promise<number> {
 
 /** Leaves nothing in a place without packs that the next store there could take for its own. */
 async function leave(dataDir: string, place: PackPlace): Promise<void> {
-  if (place.kind === 'bucket') await withBucket(place.bucket, removeSnapshots)
+  if (place.kind === 'bucket') await withBucket(place.bucket, removeMetadata)
   await releasePlace(dataDir, place)
 }
 

@@ -117,11 +117,17 @@ function describe(report: RebuildReport & { snapshot: RestoredSnapshot | null })
     `imported ${counted(packs, 'pack')}, ${formatSizeBytes(packBytes)}: ${counted(copies, 'copy', 'copies')} of ${counted(blobs, 'content')}`,
   ]
   if (snapshot !== null) {
-    const { takenAt, sizeBytes, damagedSnapshots } = snapshot
-    const newer = damagedSnapshots > 0 ? ` (${counted(damagedSnapshots, 'newer one')} damaged)` : ''
-    lines.unshift(
-      `restored the metadata snapshot of ${takenAt}, ${formatSizeBytes(sizeBytes)}${newer}`,
-    )
+    const { number, takenAt, sizeBytes, damagedSnapshots, lostChanges } = snapshot
+    const restored = [`restored the metadata of ${takenAt}, ${formatSizeBytes(sizeBytes)}`]
+    if (damagedSnapshots > 0)
+      restored.push(
+        `skipped ${counted(damagedSnapshots, 'newer snapshot')}, which ${damagedSnapshots > 1 ? 'are' : 'is'} damaged`,
+      )
+    if (lostChanges > 0)
+      restored.push(
+        `changes after that which are missing or damaged: ${lostChanges} of snapshot ${number}`,
+      )
+    lines.unshift(...restored)
   }
   if (knownPacks > 0) lines.push(`already known: ${counted(knownPacks, 'pack')}`)
   if (missingPacks > 0) lines.push(`known, but missing: ${counted(missingPacks, 'pack')}`)

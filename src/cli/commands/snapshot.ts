@@ -1,14 +1,21 @@
 /** `trove snapshot`: takes a metadata snapshot of a store, running or not, whose packs are in a
  *  bucket. */
+import { join } from 'node:path'
 import { snapshotReportSchema, type WireSnapshotReport } from '../../api/admin-messages.ts'
 import { snapshotPath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { requireRoomForCopy, takeSnapshot } from '../../lifecycle/snapshot/take-snapshot.ts'
+import { openStoreSeries } from '../../lifecycle/snapshot/series.ts'
+import { takeSnapshot } from '../../lifecycle/snapshot/take-snapshot.ts'
+import { createLog } from '../../log.ts'
+import { startLogKeeper } from '../../metadata/sqlite/log/log-keeper.ts'
+import { createSharedLog } from '../../metadata/sqlite/log/shared-log.ts'
 import { UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
 import type { LocalStore } from '../maintenance/local-store.ts'
 import { unlessUnread, write, writeJson } from '../output/output.ts'
+
+const log = createLog('error')
 
 export const snapshotCommand: Command<typeof maintenanceFlags> = {
   operands: '',
@@ -33,14 +40,26 @@ export const snapshotCommand: Command<typeof maintenanceFlags> = {
   },
 }
 
-async function snapshotOf({ ports, space, config }: LocalStore): Promise<WireSnapshotReport> {
+async function snapshotOf({ ports: { signal }, config }: LocalStore): Promise<WireSnapshotReport> {
   const { dataDir, packBucket: place } = config
   if (place === null)
     throw new UsageError(
       'TROVE_S3_BUCKET is not set, so the packs are on the disk: `trove backup` copies this store',
     )
-  await requireRoomForCopy(dataDir, space)
-  return await takeSnapshot(ports, { dataDir, place })
+  // Nobody writes meanwhile; what a process that was killed left in the log is captured.
+  const path = join(dataDir, 'trove.db')
+  const ended = (error: Error): void => {
+    log.error('the log keeper failed', { error })
+  }
+  const keeper = await startLogKeeper({ path, sharedLog: createSharedLog(), onFailure: ended })
+  const { capture } = keeper
+  const series = openStoreSeries({ dataDir, place, capture, intervalMs: null, log })
+  try {
+    return await takeSnapshot(series, { dataDir, place, signal })
+  } finally {
+    await series.close()
+    await keeper.close()
+  }
 }
 
 function describe({ number, databaseBytes, snapshotBytes }: WireSnapshotReport): string {

@@ -90,10 +90,10 @@ export async function startByHand(
       return backgroundJobs.backUp(wanted)
     }
     case 'snapshot': {
-      const { snapshot } = backgroundJobs
-      if (snapshot === null) throw noBucket()
+      const { snapshots } = backgroundJobs
+      if (snapshots === null) throw noBucket()
       await recordMaintenance(context, author, { kind: 'snapshot' })
-      return snapshot()
+      return snapshots.take()
     }
   }
 }

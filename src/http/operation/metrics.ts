@@ -30,6 +30,9 @@ export interface MetricsState {
   disk: DiskFigures
   /** Whether the disk accepts writes. */
   isWritable: boolean
+  /** How long the oldest change of the metadata has waited that is not in the bucket; null: there
+   *  is no bucket. */
+  metadataLagMs: number | null
   jobs: readonly JobTally[]
 }
 
@@ -74,7 +77,7 @@ export function createRequestMetrics(): RequestMetrics {
     sent: (bytes) => {
       sentBytes += bytes
     },
-    render: ({ figures, disk, isWritable, jobs }) =>
+    render: ({ figures, disk, isWritable, metadataLagMs, jobs }) =>
       [
         ...counter(
           'trove_requests_total',
@@ -108,6 +111,7 @@ export function createRequestMetrics(): RequestMetrics {
           'Whether the disk accepts writes (1) or has failed, is read-only or denies access (0).',
           Number(isWritable),
         ),
+        ...(metadataLagMs === null ? [] : lagMetric(metadataLagMs)),
         ...jobMetrics(jobs),
         '',
       ].join('\n'),
@@ -141,9 +145,15 @@ function gauge(name: string, help: string, values: Values): string[] {
 function metric(name: string, type: string, help: string, values: Values): string[] {
   const lines =
     typeof values === 'number'
-      ? [`${name} ${values}`]
+      ? [`${name} ${values === Infinity ? '+Inf' : values}`]
       : Array.from(values, ([labels, value]) => `${name}{${labels}} ${value}`)
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines]
+}
+
+function lagMetric(lagMs: number): string[] {
+  const help =
+    'How long the oldest change of the metadata has waited that is not in the bucket; +Inf: changes do not follow a snapshot.'
+  return gauge('trove_metadata_lag_seconds', help, lagMs / 1000)
 }
 
 /** Outcomes of jobs, so that an operator notices maintenance that keeps failing. */

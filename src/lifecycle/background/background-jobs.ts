@@ -1,35 +1,29 @@
-/** Scrub, backup, metadata snapshots and the scan for secrets in a running store, each in a thread
- *  of its own beside garbage collection: none deletes anything of the store, so they need not wait
- *  for it. The background scrubs what is due at a modest rate; a requested pass takes everything,
- *  unthrottled. */
+/** Scrub, backup, metadata snapshots and the scan for secrets in a running store, beside garbage
+ *  collection: none deletes anything of the store, so they need not wait for it. All but snapshots
+ *  run in a thread of their own. The background scrubs what is due at a modest rate; a requested
+ *  pass takes everything, unthrottled. */
 import { join } from 'node:path'
-import type { BucketPlace } from '../../core/bucket-place.ts'
 import { limits } from '../../core/limits.ts'
 import { secretRulesVersion } from '../../core/secrets/secrets.ts'
 import { dayMs } from '../../core/units.ts'
 import type { Log } from '../../log.ts'
-import type { Metadata } from '../../metadata/metadata.ts'
+import type { Metadata, PageCapture } from '../../metadata/metadata.ts'
 import type { PackPlace } from '../../packs/open-pack-store.ts'
-import { withBucket } from '../../packs/with-bucket.ts'
 import { keyFilesOf } from '../backup/backup.ts'
-import type { DiskSpace } from '../disk-space.ts'
 import { type BackgroundTask, runInBackground } from './background.ts'
 import type { Job, JobOrigin, Jobs } from './jobs.ts'
 import { startSchedule } from '../schedule.ts'
 import type { ScrubFinding, ScrubReport } from '../scrub/scrub.ts'
 import type { SecretsReport } from '../secret-scan.ts'
-import { startSnapshotSchedule } from '../snapshot/snapshot-schedule.ts'
-import { listSnapshots } from '../snapshot/snapshots.ts'
-import { requireRoomForCopy, type SnapshotReport } from '../snapshot/take-snapshot.ts'
+import { type SnapshotJobs, startSnapshotJobs } from '../snapshot/snapshot-jobs.ts'
 
 export interface BackgroundJobs {
   /** Queues a scrub of everything. The outcome is a `ScrubReport`. */
   scrub(): Job
   /** Queues a backup to a new directory on this machine. The outcome is a `BackupReport`. */
   backUp(options: { destination: string; copies: boolean }): Job
-  /** Queues a metadata snapshot. The outcome is a `SnapshotReport`. Null when the packs are not in
-   *  a bucket. */
-  snapshot: (() => Job) | null
+  /** Null when the packs are not in a bucket. */
+  snapshots: Pick<SnapshotJobs, 'take' | 'lagMs'> | null
   /** Ends the schedules, and stops what runs at its next step; a later run resumes from there. */
   close(): Promise<void>
 }
@@ -45,10 +39,11 @@ export interface BackgroundJobsOptions {
   /** Maximum age of a verification; null scrubs only on request. */
   scrubIntervalMs: number | null
   scrubBytesPerSecond: number | null
-  /** Age of the newest metadata snapshot at which the next is due; null takes them only on
-   *  request. */
+  /** As in `Config`. */
   snapshotIntervalMs: number | null
-  space: Pick<DiskSpace, 'hasRoom'>
+  changesIntervalMs: number
+  /** What the database writes. */
+  capture: PageCapture
   /** Whether to scan for secrets. */
   secrets: boolean
 }
@@ -77,30 +72,6 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
   const start = (task: BackgroundTask, place: { lane: string; origin: JobOrigin }): Job =>
     jobs.start(task.kind, (onProgress) => run(task, onProgress), place)
 
-  const snapshotsIn = (place: BucketPlace) => {
-    const take = (origin: JobOrigin): Job => {
-      const work = async (): Promise<object> => {
-        await requireRoomForCopy(dataDir, options.space)
-        return await run({ kind: 'snapshot', options: { dataDir, place } })
-      }
-      return jobs.start('snapshot', work, { lane: 'snapshot', origin })
-    }
-    const { snapshotIntervalMs: intervalMs } = options
-    const schedule =
-      intervalMs === null
-        ? undefined
-        : startSnapshotSchedule({
-            intervalMs,
-            log,
-            newestAt: async () => (await withBucket(place, listSnapshots))[0]?.takenAt,
-            take: async () => {
-              const { state, progress } = await jobs.ended(take('schedule').id)
-              return state === 'done' ? { ...(progress as SnapshotReport) } : undefined
-            },
-          })
-    return { take, schedule }
-  }
-
   let reconciledAt = performance.now() - rollupsIntervalMs + limits.scrubRoundMs
   const round = async (olderThanMs: number): Promise<Record<string, number>> => {
     const rollups = performance.now() - reconciledAt >= rollupsIntervalMs
@@ -126,7 +97,14 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
           log,
           round: async () => await round(scrubIntervalMs),
         })
-  const snapshots = packPlace.kind === 'bucket' ? snapshotsIn(packPlace.bucket) : null
+  const snapshots =
+    packPlace.kind === 'bucket'
+      ? startSnapshotJobs({
+          ...options,
+          place: packPlace.bucket,
+          intervalMs: options.snapshotIntervalMs,
+        })
+      : null
   const secretsSchedule = options.secrets
     ? startSchedule({
         name: 'secrets',
@@ -151,10 +129,10 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
       const whole = { destination, copies, files: keyFilesOf(dataDir) }
       return start({ kind: 'backup', options: whole }, { lane: 'backup', origin: 'request' })
     },
-    snapshot: snapshots && (() => snapshots.take('request')),
+    snapshots,
     close: async () => {
       stop.abort()
-      await Promise.all([schedule?.stop(), snapshots?.schedule?.stop(), secretsSchedule?.stop()])
+      await Promise.all([schedule?.stop(), snapshots?.close(), secretsSchedule?.stop()])
     },
   }
 }

@@ -1,7 +1,6 @@
 /** Runs long maintenance that reads and hashes much in a thread of its own, so that it blocks
  *  neither the event loop nor the metadata thread. Each task has its own thread, which ends with
  *  the task. */
-import type { BucketPlace } from '../../core/bucket-place.ts'
 import type { PackPlace } from '../../packs/open-pack-store.ts'
 import { startThread } from '../../program-files.ts'
 import { createThreadClient } from '../../worker-thread.ts'
@@ -15,7 +14,6 @@ type Plain<Options> = Omit<Options, 'onProgress' | 'onFinding' | 'fileSystem'>
 export type BackgroundTask =
   | { kind: 'scrub'; options: Plain<ScrubOptions> }
   | { kind: 'backup'; options: Plain<BackupOptions> }
-  | { kind: 'snapshot'; options: { dataDir: string; place: BucketPlace } }
   | { kind: 'secrets'; options: SecretsOptions }
 
 export interface BackgroundPlaces {

@@ -1,6 +1,8 @@
-/** Restores the database of a store from its newest metadata snapshot that is intact. */
+/** Restores the database of a store from its newest metadata snapshot that is intact, and the
+ *  changes since. */
 import { createWriteStream } from 'node:fs'
 import { dirname } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { blobDamaged, errorCodeOf, hasCode, notFound } from '../../core/errors.ts'
@@ -9,13 +11,18 @@ import { pagesOf } from '../../core/slices.ts'
 import { ignoringAbsence, translateErrno } from '../../packs/local/errno.ts'
 import { nodeFileSystem, syncDirectory } from '../../packs/local/file-system.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
-import { listSnapshots, type Snapshot } from './snapshots.ts'
+import { decodeChanges, openCopy } from './changes.ts'
+import { listMetadata, type MetadataObject } from './snapshots.ts'
 
 export interface RestoredSnapshot {
   number: number
-  /** ISO 8601. */
+  /** When the last change was in the bucket; ISO 8601. */
   takenAt: string
   sizeBytes: number
+  /** Objects with changes since the snapshot that were restored, and that could not be, because one
+   *  of them is missing or damaged. */
+  changes: number
+  lostChanges: number
   /** Newer snapshots that are damaged. */
   damagedSnapshots: number
 }
@@ -34,7 +41,8 @@ export async function restoreSnapshot(
   bucket: Bucket,
   { path, complete, signal }: Restoration,
 ): Promise<RestoredSnapshot> {
-  const snapshots = await listSnapshots(bucket)
+  const objects = await listMetadata(bucket)
+  const snapshots = objects.filter(({ kind }) => kind === 'snapshot')
   if (snapshots.length === 0)
     throw notFound(
       'snapshot',
@@ -45,8 +53,12 @@ export async function restoreSnapshot(
     // SQLite would replay a log that a killed process left, whatever database it is of.
     for (const end of ['-wal', '-shm'])
       await ignoringAbsence(() => nodeFileSystem.unlink(staged + end))
+    let last: Last
     try {
-      await translateErrno(path, async () => await fetchTo(bucket, snapshot, { staged, signal }))
+      last = await translateErrno(path, async () => {
+        await fetchTo(bucket, snapshot, { staged, signal })
+        return await writeChanges(bucket, { snapshot, objects, staged, signal })
+      })
     } catch (error) {
       await ignoringAbsence(() => nodeFileSystem.unlink(staged))
       // A server may have replaced it just now.
@@ -56,27 +68,78 @@ export async function restoreSnapshot(
     await complete(staged)
     await nodeFileSystem.rename(staged, path)
     await syncDirectory(dirname(path), nodeFileSystem)
-    const { number, takenAt, sizeBytes } = snapshot
-    return { number, takenAt: new Date(takenAt).toISOString(), sizeBytes, damagedSnapshots }
+    const { number } = snapshot
+    const { sizeBytes, changes, lostChanges } = last
+    const takenAt = new Date(last.takenAt).toISOString()
+    return { number, takenAt, sizeBytes, changes, lostChanges, damagedSnapshots }
   }
   throw blobDamaged(`none of the ${snapshots.length} metadata snapshots is intact`)
 }
 
 async function fetchTo(
   bucket: Bucket,
-  { key, sizeBytes }: Snapshot,
+  { key, sizeBytes }: MetadataObject,
   { staged, signal }: { staged: string; signal: AbortSignal },
 ): Promise<void> {
-  async function* read(): AsyncGenerator<Buffer> {
-    for (const { at, lengthBytes } of pagesOf(sizeBytes, limits.readWindowBytes))
-      yield await bucket.read(key, at, lengthBytes)
-  }
   try {
     // gzip ends with a checksum and the length of what it holds.
-    const file = createWriteStream(staged, { mode: 0o600, flush: true })
-    await pipeline(read, createGunzip({ chunkSize: 256 * 1024 }), file, { signal })
+    const file = createWriteStream(staged, { mode: 0o600 })
+    const inflate = createGunzip({ chunkSize: 256 * 1024 })
+    await pipeline(read(bucket, key, sizeBytes), inflate, file, { signal })
   } catch (error) {
     if (!errorCodeOf(error).startsWith('Z_')) throw error
     throw blobDamaged(`the metadata snapshot ${key} is damaged`, [], { cause: error })
   }
+}
+
+async function* read(bucket: Bucket, key: string, sizeBytes: number): AsyncGenerator<Buffer> {
+  for (const { at, lengthBytes } of pagesOf(sizeBytes, limits.readWindowBytes))
+    yield await bucket.read(key, at, lengthBytes)
+}
+
+type Last = Pick<RestoredSnapshot, 'sizeBytes' | 'changes' | 'lostChanges'> & { takenAt: number }
+
+/** Brings the copied file up to the last changes that can be read. Errors: blob_damaged, when these
+ *  do not complete the snapshot. */
+async function writeChanges(
+  bucket: Bucket,
+  {
+    snapshot,
+    objects,
+    staged,
+    signal,
+  }: { snapshot: MetadataObject; objects: MetadataObject[]; staged: string; signal: AbortSignal },
+): Promise<Last> {
+  const { number: first, series, takenAt, sizeBytes } = snapshot
+  const since = objects
+    .filter(({ kind, number, series: own }) => {
+      return kind === 'changes' && own === series && number >= first
+    })
+    .toReversed()
+  const last: Last = { takenAt, sizeBytes, changes: 0, lostChanges: since.length }
+  let isComplete = false
+  const copy = await openCopy(staged)
+  try {
+    for (const [index, { number, key, ...object }] of since.entries()) {
+      signal.throwIfAborted()
+      if (number !== first + index) break
+      try {
+        const bytes = await buffer(read(bucket, key, object.sizeBytes))
+        const { header, records } = await decodeChanges(key, bytes)
+        await copy.write(header, records)
+        isComplete ||= (header.completes ?? 0) >= first
+      } catch (error) {
+        if (!isComplete || !hasCode(error, 'blob_damaged', 'not_found')) throw error
+        break
+      }
+      last.takenAt = object.takenAt
+      last.sizeBytes += object.sizeBytes
+      last.changes += 1
+      last.lostChanges -= 1
+    }
+  } finally {
+    await copy.close()
+  }
+  if (!isComplete) throw blobDamaged(`the changes that complete ${snapshot.key} are missing`)
+  return last
 }

@@ -1,41 +1,38 @@
-/** Takes metadata snapshots at intervals, counted from the newest one in the bucket, so that a
- *  server that restarts often takes them too. */
+/** Takes metadata snapshots at intervals, the first at once, and another one soon when changes no
+ *  longer follow the last one. */
 import type { Log } from '../../log.ts'
 import { type Schedule, startSchedule } from '../schedule.ts'
 
 /** How often it looks whether one is due. */
-const roundMs = 60_000
-/** Wait after a failure, unless the interval is shorter. */
-const retryMs = 10 * 60_000
+const roundMs = 5000
+/** Wait after a snapshot before another one is taken because of a failure. */
+const retryMs = 2 * 60_000
 
 export interface SnapshotSchedule {
   intervalMs: number
-  /** When the newest snapshot was taken; undefined if there is none. */
-  newestAt(): Promise<number | undefined>
+  /** Whether the bucket has a snapshot that changes follow. */
+  isFollowed(): boolean
   /** Returns the figures of a snapshot; undefined if it failed. */
   take(): Promise<Record<string, number> | undefined>
   log: Log
 }
 
 export function startSnapshotSchedule(options: SnapshotSchedule): Schedule {
-  const { intervalMs, newestAt, take, log } = options
+  const { intervalMs, isFollowed, take, log } = options
   /** By the monotonic clock. */
-  let dueAt: number | undefined
-  const firstDueAt = async (): Promise<number> => {
-    // The clock of the service may be ahead.
-    const ageMs = Math.max(0, Date.now() - ((await newestAt()) ?? -Infinity))
-    return performance.now() + intervalMs - ageMs
-  }
+  let lastAt = -Infinity
+  let hasFailed = false
   return startSchedule({
     name: 'snapshot',
     intervalMs: Math.min(roundMs, intervalMs),
     log,
     round: async () => {
-      dueAt ??= await firstDueAt()
-      if (performance.now() < dueAt) return {}
+      const isWhole = isFollowed() && !hasFailed
+      const waitMs = isWhole ? intervalMs : Math.min(retryMs, intervalMs)
+      if (performance.now() - lastAt < waitMs) return {}
       const figures = await take()
-      const waitMs = figures === undefined ? Math.min(retryMs, intervalMs) : intervalMs
-      dueAt = performance.now() + waitMs
+      lastAt = performance.now()
+      hasFailed = figures === undefined
       return figures ?? {}
     },
   })

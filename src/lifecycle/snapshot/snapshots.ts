@@ -1,11 +1,23 @@
 /** Metadata snapshots: copies of the database in the bucket that holds the packs, so that the loss
- *  of the server's disk does not lose the store. Each is one object `metadata/NUMBER.db.gz`, the
- *  database as `gunzip` restores it. Numbers rise, since clocks may not. The keys of the data
- *  directory are left out: who may read the bucket could otherwise mint tokens. */
+ *  of the server's disk does not lose the store. Objects below `metadata/`:
+ *
+ *    NUMBER-SERIES.db.gz       a snapshot: the file of the database, copied while it changed
+ *    NUMBER-SERIES.changes.gz  the pages that changed after the changes before it (changes.ts)
+ *
+ *  Snapshot N is restored with changes N, N + 1 and so on of its series, as far as there is no gap;
+ *  without those that complete it, it is of no use. A server begins a series with its first
+ *  snapshot, and another one if it may have missed changes. Numbers rise across series, since
+ *  clocks may not.
+ *
+ *  The keys of the data directory are left out: who may read the bucket could otherwise mint
+ *  tokens. */
+import { randomBytes } from 'node:crypto'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 
-export interface Snapshot {
+export interface MetadataObject {
+  kind: 'snapshot' | 'changes'
   number: number
+  series: string
   key: string
   sizeBytes: number
   /** When it was complete, by the clock of the service. */
@@ -17,21 +29,35 @@ export const snapshotFolder = 'metadata/'
 /** The last one is for restoring; the one before it, for the case that it is damaged. */
 export const snapshotsKept = 2
 
-export function snapshotKey(number: number): string {
-  return `${snapshotFolder}${String(number).padStart(10, '0')}.db.gz`
+const ends = { snapshot: 'db', changes: 'changes' } as const
+
+export function newSeries(): string {
+  return randomBytes(4).toString('hex')
+}
+
+export function metadataKey({
+  kind,
+  number,
+  series,
+}: Pick<MetadataObject, 'kind' | 'number' | 'series'>): string {
+  return `${snapshotFolder}${String(number).padStart(10, '0')}-${series}.${ends[kind]}.gz`
 }
 
 /** Newest first. Errors: those of the bucket. */
-export async function listSnapshots(bucket: Pick<Bucket, 'list'>): Promise<Snapshot[]> {
-  const found: Snapshot[] = []
-  for await (const { key, sizeBytes, modifiedAt } of bucket.list(snapshotFolder)) {
-    const number = Number(/(\d{10})\.db\.gz$/.exec(key)?.[1])
-    if (key === snapshotKey(number)) found.push({ number, key, sizeBytes, takenAt: modifiedAt })
+export async function listMetadata(bucket: Pick<Bucket, 'list'>): Promise<MetadataObject[]> {
+  const found: MetadataObject[] = []
+  for await (const { key, sizeBytes, modifiedAt: takenAt } of bucket.list(snapshotFolder)) {
+    const [, digits, series, end] = /(\d{10})-([0-9a-f]{8})\.(db|changes)\.gz$/.exec(key) ?? []
+    if (series === undefined) continue
+    const kind = end === ends.snapshot ? 'snapshot' : 'changes'
+    const object = { kind, number: Number(digits), series } as const
+    if (key === metadataKey(object)) found.push({ ...object, key, sizeBytes, takenAt })
   }
   return found.toSorted((a, b) => b.number - a.number)
 }
 
-/** Removes all snapshots of a store that leaves the bucket. Errors: those of the bucket. */
-export async function removeSnapshots(bucket: Bucket): Promise<void> {
-  for (const { key } of await listSnapshots(bucket)) await bucket.remove(key)
+/** Removes all snapshots and changes of a store that leaves the bucket. Errors: those of the
+ *  bucket. */
+export async function removeMetadata(bucket: Bucket): Promise<void> {
+  for (const { key } of await listMetadata(bucket)) await bucket.remove(key)
 }

@@ -1,6 +1,6 @@
 /** `/admin/maintenance`: starts garbage collection, scrub, metadata snapshots and backup by hand
  *  and shows their progress. The server also runs all but the last on a schedule. */
-import { counted, formatPeriod } from '../../core/units.ts'
+import { counted, formatDuration, formatPeriod } from '../../core/units.ts'
 import type { ClockDoubt } from '../../lifecycle/clock-watch.ts'
 import type { Job } from '../../lifecycle/background/jobs.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -45,6 +45,10 @@ export interface Snapshots {
   everyMs: number | null
   /** When this process last took one; null if it has not. */
   takenAt: number | null
+  /** Time between two sends of changes since. */
+  changesEveryMs: number
+  /** How long the oldest change has waited that is not in the bucket; Infinity: none are sent. */
+  lagMs: number
 }
 
 export function MaintenancePage(view: MaintenanceView): Html {
@@ -195,7 +199,7 @@ function Scrub({ verifiedAt, packs, scrubEveryMs, now }: MaintenanceView) {
   )
 }
 
-function MetadataSnapshot({ everyMs, takenAt, now }: Snapshots & { now: number }) {
+function MetadataSnapshot({ everyMs, takenAt, now, ...changes }: Snapshots & { now: number }) {
   return (
     <section class="card" aria-labelledby="snapshot">
       <h2 id="snapshot">Metadata snapshot</h2>
@@ -209,6 +213,7 @@ function MetadataSnapshot({ everyMs, takenAt, now }: Snapshots & { now: number }
         )}
       </p>
       <Schedule everyMs={everyMs} setting="TROVE_SNAPSHOT_INTERVAL" />
+      <p>{changesText(changes)}</p>
       <p class="quiet">
         Copies the metadata to the bucket that holds the packs. If the server’s disk is lost,{' '}
         <code>trove recover --from-snapshot</code> restores the store from the bucket.
@@ -220,6 +225,16 @@ function MetadataSnapshot({ everyMs, takenAt, now }: Snapshots & { now: number }
       </form>
     </section>
   )
+}
+
+/** How late changes may be before it is worth a word. */
+const lateMs = 60_000
+
+function changesText({ changesEveryMs, lagMs }: Omit<Snapshots, 'everyMs' | 'takenAt'>): string {
+  if (lagMs === Infinity) return 'What changes before the next one is not in the bucket.'
+  const follow = `What changes after it follows every ${formatPeriod(changesEveryMs)}.`
+  if (lagMs < changesEveryMs + lateMs) return follow
+  return `${follow} The last ${formatDuration(lagMs)} have not been sent yet.`
 }
 
 function Backup() {

@@ -52,9 +52,15 @@ export async function maintenancePage(web: Web, c: AppRequest): Promise<Response
 }
 
 function snapshotsOf({ config, backgroundJobs, maintenance }: AppContext): Snapshots | null {
-  if (backgroundJobs.snapshot === null) return null
+  const { snapshots } = backgroundJobs
+  if (snapshots === null) return null
   const tally = maintenance.jobs.tallies().find(({ kind }) => kind === 'snapshot')
-  return { everyMs: config.snapshotIntervalMs, takenAt: tally?.lastDoneAt ?? null }
+  return {
+    everyMs: config.snapshotIntervalMs,
+    takenAt: tally?.lastDoneAt ?? null,
+    changesEveryMs: config.changesIntervalMs,
+    lagMs: snapshots.lagMs(),
+  }
 }
 
 /** When the pack that has waited longest for a scrub was last verified, where writing a pack counts

@@ -7,7 +7,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { nameKey } from '../../../core/manifest/artifact-order.ts'
 import { createSharedLog, joinSharedLog } from '../log/shared-log.ts'
-import { checkpoint } from './checkpoint.ts'
+import { checkpoint, keptLogPagesMax } from './checkpoint.ts'
 import { reportingDiskFailure, reportingFullDisk } from './disk-failure.ts'
 import { notingFailedSync, repairFailedSync, requireSynced } from './failed-sync.ts'
 import { type LazyStatement, prepareLazily } from './lazy-statement.ts'
@@ -97,9 +97,8 @@ const cacheKiB = 8 * 1024
 /** What clients ask for again and again is little, and the kernel has the rest. */
 const readerCacheKiB = 4 * 1024
 /** Without a log keeper, the writer that brings the log to this many pages (32 MiB) makes a
- *  checkpoint; pages changed by many transactions are then copied once. With one, the second
- *  bound is never reached while the keeper lives. */
-const checkpointPages = { alone: 8192, kept: 65_536 } as const
+ *  checkpoint; pages changed by many transactions are then copied once. */
+const ownLogPagesMax = 8192
 const unawaited = { isAwaited: false }
 /** Size to which the log file is truncated after a checkpoint: what it reaches under steady
  *  maintenance, so that the file is not regrown each time. */
@@ -232,7 +231,7 @@ function openDatabase({ path, sharedLog, isReader = false, trace }: ConnectionOp
     database.function('name_key', { deterministic: true }, (name) => nameKey(String(name)))
     reportingFullDisk(() => {
       configure(database, {
-        autocheckpointPages: checkpointPages[sharedLog === undefined ? 'alone' : 'kept'],
+        logPagesMax: sharedLog === undefined ? ownLogPagesMax : keptLogPagesMax,
         cache: isReader ? readerCacheKiB : cacheKiB,
       })
       migrateDatabase(database)
@@ -246,7 +245,7 @@ function openDatabase({ path, sharedLog, isReader = false, trace }: ConnectionOp
 
 function configure(
   database: Database,
-  { autocheckpointPages, cache }: { autocheckpointPages: number; cache: number },
+  { logPagesMax, cache }: { logPagesMax: number; cache: number },
 ): void {
   // INCREMENTAL lets pages of deleted rows be returned to the file system in small steps. It can be
   // set only while the file is empty. Later it has no effect, yet it waits for SQLite's write lock
@@ -255,7 +254,7 @@ function configure(
     database.pragma('auto_vacuum = INCREMENTAL')
   enterWal(database)
   database.pragma('foreign_keys = ON')
-  database.pragma(`wal_autocheckpoint = ${autocheckpointPages}`)
+  database.pragma(`wal_autocheckpoint = ${logPagesMax}`)
   database.pragma(`cache_size = -${cache}`)
   database.pragma(`journal_size_limit = ${journalBytesMax}`)
 }

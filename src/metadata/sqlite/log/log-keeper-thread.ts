@@ -2,7 +2,8 @@
  *  until it is closed there. A checkpoint copies pages back to random places and syncs twice,
  *  which no thread that serves requests should do. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { openCheckpointer } from '../connection/checkpoint.ts'
+import { keptLogPagesMax, openCheckpointer } from '../connection/checkpoint.ts'
+import { type CaptureNotice, type FrameCapture, openFrameCapture } from './frame-capture.ts'
 import { joinSharedLog } from './shared-log.ts'
 import type { LogKeeperData } from './log-keeper.ts'
 
@@ -16,18 +17,49 @@ const patienceMs = 1000
  *  than every hundredth does (1.4; bench/big-store). */
 const logPagesMax = 24_576
 
-if (!parentPort) throw new Error('this file is the body of a worker thread')
+const port = parentPort
+if (!port) throw new Error('this file is the body of a worker thread')
 const { path, sharedLog } = workerData as LogKeeperData
 const log = joinSharedLog(sharedLog)
 const checkpointer = openCheckpointer(path, log)
-parentPort.postMessage('ready')
+let capture: { number: number; frames: FrameCapture } | undefined
+port.postMessage('ready')
 keep()
+capture?.frames.close()
 checkpointer.close()
+
+/** Makes a checkpoint, with the capture that is asked for. Returns the length of the log in pages,
+ *  as far as it is known. */
+function run(): number {
+  const asked = log.askedCapture()
+  if (capture?.number !== asked.capture) {
+    capture?.frames.close()
+    capture = asked.capture === 0 ? undefined : openCapture(asked.capture)
+  }
+  const made = capture ? capture.frames.checkpoint(asked.flush) : checkpointer.run()
+  return made?.pages ?? 0
+}
+
+function openCapture(number: number): typeof capture {
+  const frames = openFrameCapture({
+    path,
+    capture: number,
+    log,
+    makeCheckpoint: checkpointer.run,
+    logPagesMax: keptLogPagesMax / 2,
+    send: (notice) => port!.postMessage(notice, buffersOf(notice)),
+  })
+  return { number, frames }
+}
+
+function buffersOf(notice: CaptureNotice): ArrayBuffer[] {
+  return 'records' in notice ? [notice.records.buffer] : []
+}
 
 function keep(): void {
   let seen = log.waitForWrites(0, 0)
   // Copies what was written before this thread began.
-  checkpointer.run()
+  run()
   while (!log.isClosing()) {
     const first = log.waitForWrites(seen, Infinity)
     if (first === seen) continue
@@ -50,13 +82,13 @@ function waitForQuiet(first: number): number {
  *  steady writing this creates that moment: maintenance pauses, the bulk is copied beside the other
  *  writers, and the rest in a turn of our own. */
 function copyBack(): void {
-  if (checkpointer.run() < logPagesMax) return
+  if (run() < logPagesMax) return
   log.setLong(true)
   try {
-    checkpointer.run()
+    run()
     const ticket = log.enter()
     try {
-      checkpointer.run()
+      run()
     } finally {
       log.leave(ticket)
     }

@@ -1,7 +1,9 @@
 /** Keeps the write-ahead log short from a thread of its own, so that no upload or download pays
- *  for a checkpoint. */
+ *  for a checkpoint. Passes on the pages in it, if asked to. */
 import { once } from 'node:events'
 import { startThread } from '../../../program-files.ts'
+import type { PageCapture } from '../../page-capture.ts'
+import { createPageCapture } from './page-capture.ts'
 import { joinSharedLog } from './shared-log.ts'
 
 export interface LogKeeperData {
@@ -10,8 +12,9 @@ export interface LogKeeperData {
 }
 
 export interface LogKeeper {
-  /** Copies back the rest of the log and ends the thread. Call before the last connection
-   *  closes. */
+  capture: PageCapture
+  /** Copies back the rest of the log and ends the thread, and any capture. Call before the last
+   *  connection closes. */
   close(): Promise<void>
 }
 
@@ -31,9 +34,11 @@ export async function startLogKeeper({
   const exited = new Promise<void>((resolve) => {
     worker.once('exit', () => resolve())
   })
+  const log = joinSharedLog(data.sharedLog)
   return {
+    capture: createPageCapture(log, worker),
     close: async () => {
-      joinSharedLog(data.sharedLog).close()
+      log.close()
       await exited
     },
   }

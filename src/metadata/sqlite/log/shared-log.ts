@@ -7,7 +7,8 @@
  *  thread that dies in its turn delays the others by `turnMsMax` once, and no longer.
  *
  *  Write-ahead log: the log keeper (log-keeper.ts) is notified of every transaction, and tells
- *  maintenance when to pause. */
+ *  maintenance when to pause. It waits on this memory and reads no messages, so what it is to
+ *  capture is asked for here, too. */
 
 export interface SharedLog {
   /** Waits for the turn to write, first come, first served; at most about `turnMsMax`. Blocks
@@ -23,13 +24,25 @@ export interface SharedLog {
   /** Whether a sync of the log failed (failed-sync.ts). */
   hasFailedSync(): boolean
   setFailedSync(hasFailed: boolean): void
+  /** Number of such failures. Another thread than the keeper then copies the log back. */
+  failedSyncs(): number
   /** Counts a call of the thread that only reads; maintenance rests for its callers. */
   noteRead(): void
   reads(): number
 }
 
+/** What the log keeper is to capture (page-capture.ts). */
+export interface AskedCapture {
+  /** Number of the capture that should run; 0: none. */
+  capture: number
+  /** Number of the last request for everything that is committed. */
+  flush: number
+}
+
 /** The log keeper's side. */
 export interface KeptLog extends SharedLog {
+  askCapture(asked: AskedCapture): void
+  askedCapture(): AskedCapture
   /** Waits at most `timeoutMs` for a write after mark `since`; returns the current mark. Blocks. */
   waitForWrites(since: number, timeoutMs: number): number
   setLong(isLong: boolean): void
@@ -46,6 +59,9 @@ const word = {
   closing: 4,
   failedSync: 5,
   reads: 6,
+  failedSyncs: 7,
+  capture: 8,
+  flush: 9,
 } as const
 /** Upper bound on waiting for a turn. Transactions take milliseconds, tens of them on a slow
  *  disk. */
@@ -93,8 +109,10 @@ export function joinSharedLog(shared: SharedArrayBuffer): KeptLog {
     isLong: () => Atomics.load(words, word.long) === 1,
     hasFailedSync: () => Atomics.load(words, word.failedSync) === 1,
     setFailedSync: (hasFailed) => {
+      if (hasFailed) Atomics.add(words, word.failedSyncs, 1)
       Atomics.store(words, word.failedSync, hasFailed ? 1 : 0)
     },
+    failedSyncs: () => Atomics.load(words, word.failedSyncs),
     noteRead: () => {
       Atomics.add(words, word.reads, 1)
     },
@@ -106,6 +124,15 @@ export function joinSharedLog(shared: SharedArrayBuffer): KeptLog {
     setLong: (isLong) => {
       Atomics.store(words, word.long, isLong ? 1 : 0)
     },
+    askCapture: ({ capture, flush }) => {
+      Atomics.store(words, word.capture, capture)
+      Atomics.store(words, word.flush, flush)
+      announce()
+    },
+    askedCapture: () => ({
+      capture: Atomics.load(words, word.capture),
+      flush: Atomics.load(words, word.flush),
+    }),
     isClosing: () => Atomics.load(words, word.closing) === 1,
     close: () => {
       Atomics.store(words, word.closing, 1)

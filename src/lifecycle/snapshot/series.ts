@@ -1,0 +1,234 @@
+/** A series of snapshots and changes in the bucket: captures the pages that the database changes,
+ *  and sends them at intervals. When changes may have been missed, the series is over, and the next
+ *  snapshot begins another one.
+ *
+ *  What could not be sent is sent later, together with what came since, under the same number. It
+ *  stays in memory meanwhile; beyond `waitingBytesMax` the series is given up. */
+import type { BucketPlace } from '../../core/bucket-place.ts'
+import { asError, hasCode } from '../../core/errors.ts'
+import type { Log } from '../../log.ts'
+import type { PageCapture } from '../../metadata/metadata.ts'
+import { requireBucket } from '../../packs/pack-place.ts'
+import type { Bucket } from '../../packs/s3/bucket.ts'
+import { changesBytesMax, encodeChanges } from './changes.ts'
+import { createPendingPages, type PendingPages } from './pending-pages.ts'
+import { sendCompressed } from './send-compressed.ts'
+import { metadataKey, newSeries } from './snapshots.ts'
+
+export interface SeriesOptions {
+  capture: PageCapture
+  openBucket(): Promise<Bucket>
+  /** Errors: invalid_request, when the bucket is no longer this store's; those of the bucket. */
+  requireOwn(bucket: Bucket): Promise<void>
+  /** Time between two sends of changes; null: those after a snapshot are not sent. */
+  intervalMs: number | null
+  log: Log
+}
+
+/** Place of a snapshot whose copying begins. */
+export interface SnapshotPlace {
+  number: number
+  series: string
+  /** To be called when the file is copied, before the snapshot becomes visible: sends all that is
+   *  committed by now. Errors: the series is over, those of the bucket. */
+  complete(): Promise<void>
+}
+
+export interface Series {
+  /** Runs `send`, which sends a snapshot, while the database is captured: in a new series after
+   *  number `last`, if there is none. Errors: the capture cannot begin, those of `send`. */
+  follow<T>(last: number, send: (place: SnapshotPlace) => Promise<T>): Promise<T>
+  /** Whether there is a snapshot, and all changes since are sent or will be. */
+  isFollowing(): boolean
+  /** How long the oldest change that is not sent has waited; 0: none does. */
+  lagMs(): number
+  /** Ends the series, and tries to send what is not sent for at most `closeMsMax`. */
+  close(): Promise<void>
+}
+
+/** Bytes that are sent before the interval is over. */
+const sentEarlyBytes = 8 * 1024 * 1024
+/** Upper bound on bytes that wait; as many may be on their way. */
+const waitingBytesMax = changesBytesMax / 2
+const closeMsMax = 10_000
+
+/** A series that has begun. */
+interface Running {
+  readonly series: string
+  readonly bucket: Bucket
+  readonly pending: PendingPages
+  /** Number of the next changes. */
+  next: number
+  /** Last snapshot whose copying has ended. */
+  completes: number | null
+  hasSnapshot: boolean
+  isFailing: boolean
+  timer: NodeJS.Timeout | undefined
+}
+
+/** The series of the store in `dataDir`. */
+export function openStoreSeries({
+  dataDir,
+  place,
+  ...options
+}: Pick<SeriesOptions, 'capture' | 'intervalMs' | 'log'> & {
+  dataDir: string
+  place: BucketPlace
+}): Series {
+  return openSeries({
+    ...options,
+    openBucket: async () => {
+      const { openS3Bucket } = await import('../../packs/s3/s3-bucket.ts')
+      return await openS3Bucket(place)
+    },
+    requireOwn: async (objects) => await requireBucket(dataDir, { place, objects }),
+  })
+}
+
+export function openSeries(options: SeriesOptions): Series {
+  const { capture, openBucket, intervalMs, log } = options
+  let running: Running | undefined
+  const sender = createSender(options, (own) => own === running)
+
+  const end = (): void => {
+    if (running === undefined) return
+    const { bucket, timer } = running
+    running = undefined
+    clearTimeout(timer)
+    capture.stop()
+    void sender.idle().then(() => bucket.close())
+  }
+  const lose = (reason: string): void => {
+    if (running === undefined) return
+    end()
+    log.warn('the metadata in the bucket do not follow until the next snapshot', { reason })
+  }
+  const boundWaiting = ({ pending }: Running): void => {
+    if (pending.waitingBytes() > waitingBytesMax) lose('more has changed than the bucket has taken')
+  }
+  const sendSoon = async (own: Running): Promise<void> => {
+    clearTimeout(own.timer)
+    own.timer = undefined
+    try {
+      await sender.idle()
+      if (own.pending.readyBytes() > 0) await sender.send(own)
+      if (own.isFailing) log.info('the metadata in the bucket follow again')
+      own.isFailing = false
+    } catch (error) {
+      if (own !== running) return
+      if (hasCode(error, 'invalid_request')) return lose(asError(error).message)
+      if (!own.isFailing)
+        log.warn('changes of the metadata cannot be sent yet', { error: asError(error) })
+      own.isFailing = true
+      boundWaiting(own)
+      arm(own)
+    }
+  }
+  const arm = (own: Running): void => {
+    if (intervalMs === null || own !== running) return
+    own.timer ??= setTimeout(() => void sendSoon(own), intervalMs).unref()
+  }
+  const begin = async (last: number): Promise<Running> => {
+    const own: Running = {
+      series: newSeries(),
+      bucket: await openBucket(),
+      pending: createPendingPages(capture.recordBytes),
+      next: last + 1,
+      completes: null,
+      hasSnapshot: false,
+      isFailing: false,
+      timer: undefined,
+    }
+    const { pending } = own
+    running = own
+    await capture
+      .start({
+        onPages: (records) => {
+          pending.add(records)
+          boundWaiting(own)
+        },
+        onCommitted: (pageCount) => {
+          pending.commit(pageCount)
+          if (pending.readyBytes() > 0) arm(own)
+          if (pending.readyBytes() >= sentEarlyBytes && !own.isFailing) void sendSoon(own)
+        },
+        onLost: lose,
+      })
+      .catch((error: unknown) => {
+        end()
+        throw error
+      })
+    return own
+  }
+  return {
+    follow: async (last, work) => {
+      const own = running ?? (await begin(last))
+      const { series, next: number } = own
+      const complete = async (): Promise<void> => {
+        await capture.flush()
+        own.completes = number
+        await sender.send(own)
+      }
+      try {
+        const result = await work({ number, series, complete })
+        own.hasSnapshot = true
+        return result
+      } finally {
+        if (intervalMs === null) end()
+      }
+    },
+    isFollowing: () => running?.hasSnapshot ?? false,
+    lagMs: () => running?.pending.waitedMs() ?? 0,
+    close: async () => {
+      const own = running
+      if (own?.hasSnapshot) {
+        const rest = capture.flush().then(async () => await sendSoon(own))
+        const late = new Promise<void>((resolve) => setTimeout(resolve, closeMsMax).unref())
+        await Promise.race([rest.catch(() => {}), late])
+      }
+      end()
+    },
+  }
+}
+
+interface Sender {
+  /** Sends what can be sent of a series, after what is being sent. Errors: the series is over,
+   *  those of the bucket. */
+  send(own: Running): Promise<void>
+  /** Resolves when what is being sent has arrived or failed. */
+  idle(): Promise<unknown>
+}
+
+function createSender(
+  { capture, requireOwn }: SeriesOptions,
+  isRunning: (own: Running) => boolean,
+): Sender {
+  const { recordBytes } = capture
+  let sending: Promise<unknown> = Promise.resolve()
+  const sendReady = async (own: Running): Promise<void> => {
+    const { series, bucket, next: number, completes, pending } = own
+    const { pageCount, pages } = pending.take()
+    let isSent = false
+    try {
+      await requireOwn(bucket)
+      const key = metadataKey({ kind: 'changes', number, series })
+      const source = encodeChanges({ recordBytes, pageCount, completes }, pages)
+      await sendCompressed(bucket, { key, source })
+      own.next = number + 1
+      isSent = true
+    } finally {
+      pending.settle(isSent)
+    }
+  }
+  return {
+    send: async (own) => {
+      const sent = sending.then(async () => {
+        if (!isRunning(own)) throw new Error('the series is over')
+        await sendReady(own)
+      })
+      sending = sent.catch(() => {})
+      await sent
+    },
+    idle: async () => await sending,
+  }
+}

@@ -1,0 +1,66 @@
+/** Metadata snapshots of a running store, and the changes that follow them. */
+import type { BucketPlace } from '../../core/bucket-place.ts'
+import type { Log } from '../../log.ts'
+import type { PageCapture } from '../../metadata/metadata.ts'
+import type { Job, JobOrigin, Jobs } from '../background/jobs.ts'
+import type { Schedule } from '../schedule.ts'
+import { openStoreSeries } from './series.ts'
+import { startSnapshotSchedule } from './snapshot-schedule.ts'
+import { type SnapshotReport, takeSnapshot } from './take-snapshot.ts'
+
+export interface SnapshotJobs {
+  /** Queues a snapshot. The outcome is a `SnapshotReport`. */
+  take(): Job
+  /** How long the oldest change has waited that is not in the bucket. Infinity when changes do not
+   *  follow. */
+  lagMs(): number
+  /** Ends the schedule, stops a snapshot that is being taken, and sends the last changes. */
+  close(): Promise<void>
+}
+
+export interface SnapshotJobsOptions {
+  dataDir: string
+  place: BucketPlace
+  capture: PageCapture
+  jobs: Jobs
+  log: Log
+  /** Time between two snapshots; null takes them only on request, and lets no changes follow. */
+  intervalMs: number | null
+  /** Time between two sends of changes. */
+  changesIntervalMs: number
+}
+
+export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
+  const { dataDir, place, capture, jobs, log, intervalMs, changesIntervalMs } = options
+  const stop = new AbortController()
+  const series = openStoreSeries({
+    dataDir,
+    place,
+    capture,
+    intervalMs: intervalMs === null ? null : changesIntervalMs,
+    log,
+  })
+  const take = (origin: JobOrigin): Job => {
+    const work = async (): Promise<object> =>
+      await takeSnapshot(series, { dataDir, place, signal: stop.signal })
+    return jobs.start('snapshot', work, { lane: 'snapshot', origin })
+  }
+  const takeDue = async (): Promise<Record<string, number> | undefined> => {
+    const { state, progress } = await jobs.ended(take('schedule').id)
+    return state === 'done' ? { ...(progress as SnapshotReport) } : undefined
+  }
+  const { isFollowing } = series
+  const schedule: Schedule | undefined =
+    intervalMs === null
+      ? undefined
+      : startSnapshotSchedule({ intervalMs, isFollowed: isFollowing, take: takeDue, log })
+  return {
+    take: () => take('request'),
+    lagMs: () => (isFollowing() ? series.lagMs() : Infinity),
+    close: async () => {
+      stop.abort()
+      await schedule?.stop()
+      await series.close()
+    },
+  }
+}

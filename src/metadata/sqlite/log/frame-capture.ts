@@ -1,0 +1,118 @@
+/** The log keeper's side of a page capture: makes sure that no page of the log is copied into the
+ *  database, and so overwritten in the log, before it was passed on.
+ *
+ *  A read transaction at the current end of the log, held during a checkpoint, lets the checkpoint
+ *  copy nothing beyond that end and nobody begin the log again. What the checkpoint reports as
+ *  committed is read before the transaction ends. Only a transaction that began when everything was
+ *  copied already holds nothing back; then a log that has just begun again is told by its salts. */
+import SqliteDatabase from 'better-sqlite3'
+import type { Checkpoint } from '../connection/checkpoint.ts'
+import type { SharedLog } from './shared-log.ts'
+import { openLogFrames, pageBytes } from './log-frames.ts'
+
+/** What the thread of the log keeper sends. `capture`: its number. */
+export type CaptureNotice = { capture: number } & (
+  | { records: Uint8Array<ArrayBuffer> }
+  | { pageCount: number; flush: number }
+  | { lost: string }
+)
+
+export interface FrameCapture {
+  /** Makes a checkpoint and passes on what transactions have written. `flush`: number of the
+   *  last request that this answers. A lost capture passes nothing. Undefined as for a
+   *  `Checkpointer`. */
+  checkpoint(flush: number): Checkpoint | undefined
+  close(): void
+}
+
+export interface FrameCaptureOptions {
+  path: string
+  capture: number
+  log: Pick<SharedLog, 'failedSyncs'>
+  makeCheckpoint(): Checkpoint | undefined
+  send(notice: CaptureNotice): void
+  /** Log length in pages at which writers make checkpoints too, which nothing holds back. */
+  logPagesMax: number
+}
+
+/** Attempts to find a log that does not begin again at that moment. */
+const attemptsMax = 8
+
+/** The database must exist, and be in use by another connection. */
+export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
+  const { path, capture, log, makeCheckpoint, send, logPagesMax } = options
+  const reader = new SqliteDatabase(path, { readonly: true, fileMustExist: true })
+  const look = reader.prepare('SELECT count(*) FROM sqlite_schema')
+  const frames = openLogFrames(path)
+  const failedSyncs = log.failedSyncs()
+  /** Frames of the log with these salts that were passed on. */
+  let salts: string | undefined
+  let passed = 0
+  /** Whether those were all when they were copied into the database, so that the log may begin
+   *  again. */
+  let isSettled = true
+  let isStarting = true
+  let isLost = false
+  /** In pages; 0 until it is known. */
+  let pageCount = 0
+
+  const lose = (reason: string): void => {
+    isLost = true
+    send({ capture, lost: reason })
+  }
+  const pass = (now: string, made: Checkpoint): void => {
+    if (now !== salts) {
+      if (!isSettled) return lose('the log began again before all of it was read')
+      salts = now
+      passed = 0
+    }
+    // What was written before is in the file that will be copied.
+    if (isStarting && made.copied === made.pages) passed = made.pages
+    if (made.pages > passed) {
+      const range = { first: passed, end: made.pages }
+      const length = frames.read(now, range, (records) => send({ capture, records }))
+      if (!length) return lose('the log changed while it was read')
+      pageCount = length
+      passed = made.pages
+    }
+    isSettled = made.copied === made.pages
+  }
+  const attempt = (flush: number): Checkpoint | undefined => {
+    reader.exec('BEGIN')
+    try {
+      look.get()
+      const before = frames.salts()
+      const made = makeCheckpoint()
+      if (made === undefined || frames.salts() !== before) return undefined
+      if (before !== undefined) pass(before, made)
+      isStarting = false
+      if (pageCount === 0) pageCount = reader.pragma('page_count', { simple: true }) as number
+      if (!isLost) send({ capture, pageCount, flush })
+      return made
+    } finally {
+      reader.exec('COMMIT')
+    }
+  }
+  if (reader.pragma('page_size', { simple: true }) !== pageBytes)
+    lose(`the pages of the database do not have ${pageBytes} bytes`)
+  return {
+    checkpoint: (flush) => {
+      if (isLost) return makeCheckpoint()
+      if (log.failedSyncs() !== failedSyncs) {
+        lose('the log could not be synced')
+        return makeCheckpoint()
+      }
+      for (let tries = 0; tries < attemptsMax; tries++) {
+        const made = attempt(flush)
+        if (made === undefined) continue
+        if (!isLost && made.pages >= logPagesMax) lose('the log became too long')
+        return made
+      }
+      return undefined
+    },
+    close: () => {
+      frames.close()
+      reader.close()
+    },
+  }
+}

@@ -1,0 +1,69 @@
+/** Reads the pages that transactions append to the write-ahead log (sqlite.org/walformat.html).
+ *  The log begins with a header. Each page in it, a frame, has a header of its own: its number, the
+ *  length of the database if it is the last one of a transaction, and the salts of the log. When
+ *  all is copied into the database, the log begins again at its start, with other salts. */
+import { closeSync, openSync, readSync } from 'node:fs'
+
+const headerBytes = 32
+const frameHeaderBytes = 24
+const numberBytes = 4
+const saltsAt = { header: 16, frame: 8 } as const
+const saltsBytes = 8
+const commitAt = 4
+export const pageBytes = 4096
+const frameBytes = frameHeaderBytes + pageBytes
+/** Size of a page after its number. */
+export const recordBytes: number = numberBytes + pageBytes
+/** Frames read at a time: one mebibyte. */
+const framesPerRead = 256
+
+export interface LogFrames {
+  /** The salts of the log; undefined before the first transaction. */
+  salts(): string | undefined
+  /** Passes frames `first` to `end` (excluded, from 0) as records of number and page, in new
+   *  buffers. Returns the length of the database in pages as of the last one, which ends a
+   *  transaction; undefined when a frame is of another log. */
+  read(
+    salts: string,
+    range: { first: number; end: number },
+    onRecords: (records: Uint8Array<ArrayBuffer>) => void,
+  ): number | undefined
+  close(): void
+}
+
+/** The log of the database at `path` must exist, and continue to as long as this is open. */
+export function openLogFrames(path: string): LogFrames {
+  const file = openSync(`${path}-wal`, 'r')
+  const header = Buffer.alloc(headerBytes)
+  const frames = Buffer.alloc(framesPerRead * frameBytes)
+  const readInto = (buffer: Buffer, lengthBytes: number, at: number): boolean =>
+    readSync(file, buffer, 0, lengthBytes, at) === lengthBytes
+  return {
+    salts: () => (readInto(header, headerBytes, 0) ? saltsOf(header, saltsAt.header) : undefined),
+    read: (salts, { first, end }, onRecords) => {
+      let pageCount = 0
+      for (let at = first; at < end; at += framesPerRead) {
+        const count = Math.min(framesPerRead, end - at)
+        if (!readInto(frames, count * frameBytes, headerBytes + at * frameBytes)) return undefined
+        const records = new Uint8Array(count * recordBytes)
+        for (let index = 0; index < count; index++) {
+          const from = index * frameBytes
+          if (saltsOf(frames, from + saltsAt.frame) !== salts) return undefined
+          records.set(frames.subarray(from, from + numberBytes), index * recordBytes)
+          records.set(
+            frames.subarray(from + frameHeaderBytes, from + frameBytes),
+            index * recordBytes + numberBytes,
+          )
+          pageCount = frames.readUInt32BE(from + commitAt)
+        }
+        onRecords(records)
+      }
+      return pageCount
+    },
+    close: () => closeSync(file),
+  }
+}
+
+function saltsOf(bytes: Buffer, at: number): string {
+  return bytes.toString('latin1', at, at + saltsBytes)
+}

@@ -1,0 +1,70 @@
+/** The main thread's side of a page capture; frame-capture.ts is that of the log keeper. */
+import type { Worker } from 'node:worker_threads'
+import type { PageCapture, PageSink } from '../../page-capture.ts'
+import type { CaptureNotice } from './frame-capture.ts'
+import { recordBytes } from './log-frames.ts'
+import type { KeptLog } from './shared-log.ts'
+
+interface Waiting {
+  flush: number
+  resolve(): void
+  reject(error: Error): void
+}
+
+/** `worker`: the thread of the log keeper; after its end there is no capture. */
+export function createPageCapture(
+  log: Pick<KeptLog, 'askCapture'>,
+  worker: Pick<Worker, 'on'>,
+): PageCapture {
+  let last = { capture: 0, flush: 0 }
+  let running: { capture: number; sink: PageSink } | undefined
+  let waiting: Waiting[] = []
+
+  const end = (reason: string): void => {
+    running = undefined
+    for (const { reject } of waiting.splice(0)) reject(new Error(reason))
+  }
+  const lose = (reason: string): void => {
+    const sink = running?.sink
+    end(`the capture of pages is lost: ${reason}`)
+    sink?.onLost(reason)
+  }
+  const askFlush = async (): Promise<void> => {
+    if (running === undefined) throw new Error('no pages are captured')
+    last = { ...last, flush: last.flush + 1 }
+    const { flush } = last
+    const flushed = new Promise<void>((resolve, reject) => {
+      waiting.push({ flush, resolve, reject })
+    })
+    log.askCapture(last)
+    await flushed
+  }
+  worker.on('message', (notice: CaptureNotice) => {
+    // Of an earlier capture.
+    if (notice.capture !== running?.capture) return
+    if ('lost' in notice) lose(notice.lost)
+    else if ('records' in notice) running.sink.onPages(notice.records)
+    else {
+      running.sink.onCommitted(notice.pageCount)
+      const isAnswered = ({ flush }: Waiting): boolean => flush <= notice.flush
+      for (const { resolve } of waiting.filter(isAnswered)) resolve()
+      waiting = waiting.filter((each) => !isAnswered(each))
+    }
+  })
+  worker.on('exit', () => lose('the log keeper has ended'))
+  return {
+    recordBytes,
+    start: async (sink) => {
+      end('another capture has begun')
+      last = { ...last, capture: last.capture + 1 }
+      running = { capture: last.capture, sink }
+      await askFlush()
+    },
+    flush: askFlush,
+    stop: () => {
+      if (running === undefined) return
+      end('the capture of pages has ended')
+      log.askCapture({ ...last, capture: 0 })
+    },
+  }
+}

@@ -1,0 +1,216 @@
+/** Changes of the metadata that follow a snapshot in a bucket. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gunzipSync } from 'node:zlib'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { invalidRequest } from '../../src/core/errors.ts'
+import { decodeChanges, readRecords } from '../../src/lifecycle/snapshot/changes.ts'
+import { openSeries, type Series } from '../../src/lifecycle/snapshot/series.ts'
+import { createLog } from '../../src/log.ts'
+import type { PageCapture, PageSink } from '../../src/metadata/metadata.ts'
+import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
+import { answering, type FakeS3, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
+
+const pageBytes = 4096
+const recordBytes = 4 + pageBytes
+
+/** Pages that are written by hand. */
+function createCapture() {
+  let sink: PageSink | undefined
+  const capture: PageCapture = {
+    recordBytes,
+    start: async (to) => {
+      sink = to
+    },
+    flush: async () => {
+      if (sink === undefined) throw new Error('no pages are captured')
+    },
+    stop: () => {
+      sink = undefined
+    },
+  }
+  return {
+    capture,
+    isRunning: () => sink !== undefined,
+    /** Writes pages whose every byte is `value`. */
+    write: (numbers: number[], value: number, isCommitted = true): void => {
+      const records = Buffer.alloc(numbers.length * recordBytes, value)
+      for (const [index, number] of numbers.entries())
+        records.writeUInt32BE(number, index * recordBytes)
+      sink?.onPages(records)
+      if (isCommitted) sink?.onCommitted(100)
+    },
+    lose: () => sink?.onLost('it is said so'),
+  }
+}
+
+interface Rig extends ReturnType<typeof createCapture> {
+  fake: FakeS3
+  series: Series
+  warnings: string[]
+  /** Whether the bucket is that of another store. */
+  foreign: { is: boolean }
+  /** Takes a snapshot after number `last`. */
+  snapshot(last?: number): Promise<number>
+  /** Values of the pages in each object of changes, in order. */
+  sent(): Promise<{ completes: number | null; pages: Record<number, number> }[]>
+}
+
+async function openRig(intervalMs: number | null = 20): Promise<Rig> {
+  const fake = await startFakeS3()
+  onTestFinished(() => fake.close())
+  const rig = createCapture()
+  const warnings: string[] = []
+  const foreign = { is: false }
+  const series = openSeries({
+    capture: rig.capture,
+    openBucket: async () => await openS3Bucket(placeIn(fake)),
+    requireOwn: async () => {
+      if (foreign.is) throw invalidRequest('TROVE_S3_BUCKET', 'it is of another store')
+    },
+    intervalMs,
+    log: createLog('warn', (line) =>
+      warnings.push((JSON.parse(line) as { message: string }).message),
+    ),
+  })
+  onTestFinished(() => series.close())
+  return {
+    ...rig,
+    fake,
+    series,
+    warnings,
+    foreign,
+    snapshot: async (last = 0) =>
+      await series.follow(last, async ({ number, complete }) => {
+        await complete()
+        return number
+      }),
+    sent: async () => {
+      const keys = [...fake.objects.keys()].filter((key) => key.endsWith('.changes.gz'))
+      const all = keys.toSorted().map(async (key) => {
+        const { header, records } = await decodeChanges(key, fake.objects.get(key)!.bytes)
+        const pages = [...readRecords(records, recordBytes)].map(([number, page]) => [
+          number,
+          page[9],
+        ])
+        return { completes: header.completes, pages: Object.fromEntries(pages) }
+      })
+      return await Promise.all(all)
+    },
+  }
+}
+
+test('changes follow a snapshot, each page once per object and as of a commit', async () => {
+  const { write, snapshot, sent, series } = await openRig()
+  expect(series.isFollowing()).toBe(false)
+  expect(await snapshot(41)).toBe(42)
+  expect(series.isFollowing()).toBe(true)
+  expect(series.lagMs()).toBe(0)
+  write([1, 2], 7)
+  write([2, 3], 8)
+  write([1, 9], 9, false)
+  expect(series.lagMs()).toBeGreaterThan(0)
+  await vi.waitFor(async () => {
+    expect(await sent()).toEqual([
+      { completes: 42, pages: {} },
+      { completes: 42, pages: { 1: 7, 2: 8, 3: 8 } },
+    ])
+  })
+  write([5], 10)
+  await vi.waitFor(async () => {
+    expect((await sent())[2]).toEqual({ completes: 42, pages: { 1: 9, 5: 10, 9: 9 } })
+  })
+  expect(await snapshot()).toBe(45)
+})
+
+test('many changes do not wait for the interval', async () => {
+  const { write, snapshot, sent } = await openRig(60_000)
+  await snapshot()
+  for (let page = 1; page < 2200; page += 100)
+    write(
+      Array.from({ length: 100 }, (_, index) => page + index),
+      1,
+    )
+  await vi.waitFor(async () => {
+    expect((await sent()).length).toBe(2)
+  })
+})
+
+test('what a bucket does not take is sent later, with what came since', async () => {
+  const { fake, write, snapshot, sent, series, warnings } = await openRig()
+  await snapshot()
+  fake.before = answering(403, 'AccessDenied')
+  write([1, 2], 1)
+  await sleep(100)
+  expect(series.lagMs()).toBeGreaterThan(90)
+  write([2, 3], 2)
+  fake.before = async () => undefined
+  await vi.waitFor(async () => {
+    const pages = (await sent()).map((object) => object.pages)
+    expect(Object.assign({}, ...pages)).toEqual({ 1: 1, 2: 2, 3: 2 })
+  })
+  expect(series.isFollowing()).toBe(true)
+  // Once per outage.
+  expect(warnings).toEqual(['changes of the metadata cannot be sent yet'])
+})
+
+describe('changes no longer follow', () => {
+  test('when pages may have been missed, until the next snapshot begins another series', async () => {
+    const { fake, lose, isRunning, snapshot, series } = await openRig()
+    await snapshot()
+    lose()
+    expect([series.isFollowing(), isRunning()]).toEqual([false, false])
+    expect(await snapshot(1)).toBe(2)
+    const names = [...fake.objects.keys()].map((key) => /-(.*)\.changes/.exec(key)![1])
+    expect(new Set(names).size).toBe(2)
+  })
+
+  test('when more waits than memory should hold', async () => {
+    const { fake, write, snapshot, series, isRunning, warnings } = await openRig()
+    await snapshot()
+    fake.before = answering(403, 'AccessDenied')
+    for (let page = 1; page < 9000 && isRunning(); page += 100)
+      write(
+        Array.from({ length: 100 }, (_, index) => page + index),
+        1,
+      )
+    expect(series.isFollowing()).toBe(false)
+    expect(warnings.at(-1)).toMatch(/do not follow until the next snapshot/)
+  })
+
+  test('when another store has taken the bucket over', async () => {
+    const { foreign, write, snapshot, sent, series } = await openRig()
+    await snapshot()
+    foreign.is = true
+    write([1], 1)
+    await vi.waitFor(() => {
+      expect(series.isFollowing()).toBe(false)
+    })
+    expect(await sent()).toHaveLength(1)
+  })
+
+  test('when none are asked for', async () => {
+    const { snapshot, series, isRunning } = await openRig(null)
+    await snapshot()
+    expect([series.isFollowing(), isRunning()]).toEqual([false, false])
+  })
+})
+
+test('a snapshot fails when the series ends while it is sent', async () => {
+  const { lose, series } = await openRig()
+  const sending = series.follow(0, async ({ complete }) => {
+    lose()
+    await complete()
+  })
+  await expect(sending).rejects.toThrow('no pages are captured')
+  expect(series.isFollowing()).toBe(false)
+})
+
+test('the end of a series sends what waits', async () => {
+  const { fake, write, snapshot, sent, series } = await openRig(60_000)
+  await snapshot()
+  write([1], 1)
+  await series.close()
+  expect((await sent())[1]).toEqual({ completes: 1, pages: { 1: 1 } })
+  const [last] = [...fake.objects.values()].slice(-1)
+  expect(gunzipSync(last!.bytes).toString('latin1', 0, 14)).toBe('{"recordBytes"')
+})

@@ -1,0 +1,243 @@
+/** A copy of the database file that is made while others write, and brought up to date with the
+ *  pages that the log keeper captures. */
+import { closeSync, openSync, readSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import SqliteDatabase, { type Database } from 'better-sqlite3'
+import { describe, expect, test } from 'vitest'
+import { openCheckpointer } from '../../src/metadata/sqlite/connection/checkpoint.ts'
+import {
+  type CaptureNotice,
+  type FrameCapture,
+  openFrameCapture,
+} from '../../src/metadata/sqlite/log/frame-capture.ts'
+import { createSharedLog, joinSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
+import { createRandom } from '../lifecycle/random-world.ts'
+import { temporaryDatabases } from './temporary-database.ts'
+
+const { newPath } = temporaryDatabases()
+const pageBytes = 4096
+const recordBytes = 4 + pageBytes
+
+/** Opens a database with its log. Small caches let transactions write to the log before they
+ *  end. */
+function openWriter(path: string): Database {
+  const database = new SqliteDatabase(path)
+  database.pragma('auto_vacuum = INCREMENTAL')
+  database.pragma('journal_mode = WAL')
+  database.pragma('wal_autocheckpoint = 0')
+  database.pragma('cache_size = 10')
+  database.exec('CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, key TEXT, bytes BLOB)')
+  database.exec('CREATE INDEX IF NOT EXISTS by_key ON rows (key)')
+  return database
+}
+
+/** Applies what is captured to a copy, as a restore does. */
+function createFollower(copy: string) {
+  const pages: [number, Uint8Array][] = []
+  const ready: { pages: [number, Uint8Array][]; pageCount: number }[] = []
+  const lost: string[] = []
+  return {
+    lost,
+    take: (notice: CaptureNotice): void => {
+      if ('lost' in notice) lost.push(notice.lost)
+      else if ('pageCount' in notice) ready.push({ pages: pages.splice(0), ...notice })
+      else
+        for (let at = 0; at < notice.records.length; at += recordBytes) {
+          const record = Buffer.from(notice.records.subarray(at, at + recordBytes))
+          pages.push([record.readUInt32BE(), record.subarray(4)])
+        }
+    },
+    apply: (): void => {
+      const file = openSync(copy, 'r+')
+      for (const { pages: own, pageCount } of ready) {
+        for (const [number, page] of own)
+          writeSync(file, page, 0, pageBytes, (number - 1) * pageBytes)
+        truncateSync(copy, pageCount * pageBytes)
+      }
+      closeSync(file)
+    },
+  }
+}
+
+function contentOf(path: string): unknown[] {
+  const database = new SqliteDatabase(path)
+  try {
+    expect(database.pragma('integrity_check', { simple: true })).toBe('ok')
+    return database.prepare('SELECT id, key, hex(bytes) FROM rows').raw().all()
+  } finally {
+    database.close()
+  }
+}
+
+interface World {
+  path: string
+  writers: Database[]
+  capture: FrameCapture
+  follower: ReturnType<typeof createFollower>
+  log: ReturnType<typeof joinSharedLog>
+  close(): void
+}
+
+/** `others`: called before and after each checkpoint, as other threads act then. */
+function openWorld({ logPagesMax = 100_000, others = () => {} } = {}): World {
+  const path = newPath()
+  const writers = [openWriter(path), openWriter(path)]
+  const log = joinSharedLog(createSharedLog())
+  const checkpointer = openCheckpointer(path, log)
+  const follower = createFollower(`${path}.copy`)
+  const capture = openFrameCapture({
+    path,
+    capture: 1,
+    log,
+    makeCheckpoint: () => {
+      others()
+      const made = checkpointer.run()
+      others()
+      return made
+    },
+    send: follower.take,
+    logPagesMax,
+  })
+  return {
+    path,
+    writers,
+    capture,
+    follower,
+    log,
+    close: () => {
+      capture.close()
+      checkpointer.close()
+      for (const writer of writers) writer.close()
+    },
+  }
+}
+
+function write(database: Database, random: () => number): void {
+  const some = Math.floor(random() * 4)
+  if (some === 0)
+    database.prepare('DELETE FROM rows WHERE id % 3 = ?').run(Math.floor(random() * 3))
+  if (some === 1) database.pragma(`incremental_vacuum(${Math.floor(random() * 20)})`)
+  if (some === 2)
+    database
+      .prepare('UPDATE rows SET key = key || 1 WHERE id % 5 = ?')
+      .run(Math.floor(random() * 5))
+  const insert = database.prepare('INSERT INTO rows (key, bytes) VALUES (?, ?)')
+  for (let row = 0; row < random() * 8; row++)
+    insert.run(String(random()), Buffer.alloc(random() * 9000, row))
+}
+
+/** Copies a file in steps. */
+function openCopying(path: string, copy: string) {
+  const from = openSync(path, 'r')
+  writeFileSync(copy, '')
+  const to = openSync(copy, 'r+')
+  const piece = Buffer.alloc(3 * pageBytes)
+  let at = 0
+  return {
+    /** Returns whether there was more. */
+    step: (): boolean => {
+      const read = readSync(from, piece, 0, piece.length, at)
+      writeSync(to, piece, 0, read, at)
+      at += read
+      return read > 0
+    },
+    close: () => {
+      closeSync(from)
+      closeSync(to)
+    },
+  }
+}
+
+/** Lets writers, readers, checkpoints and the copying take turns at random. */
+function runAtRandom(seed: number): { lost: string[]; copied: unknown[]; is: unknown[] } {
+  const random = createRandom(seed)
+  let isOver = false
+  const world: World = openWorld({
+    others: () => {
+      const isFree = !isOver && !world.writers[0]!.inTransaction
+      if (isFree && random() < 0.4) write(world.writers[1]!, random)
+    },
+  })
+  const { path, writers, capture, follower } = world
+  const one = writers[0]!
+  const reader = new SqliteDatabase(path, { readonly: true })
+  for (let turn = 0; turn < random() * 20; turn++) write(one, random)
+  if (random() < 0.5) one.pragma('wal_checkpoint(PASSIVE)')
+  capture.checkpoint(1)
+  const copying = openCopying(path, `${path}.copy`)
+  let isMore = true
+  for (let turn = 0; turn < 150 || isMore; turn++) {
+    const which = random()
+    if (which < 0.35) write(one, random)
+    else if (which < 0.45) {
+      // One that writes to the log before it ends.
+      one.exec('BEGIN IMMEDIATE')
+      for (let part = 0; part < 4; part++) write(one, random)
+      if (random() < 0.5) capture.checkpoint(1)
+      if (random() < 0.5) isMore &&= copying.step()
+      one.exec(random() < 0.5 ? 'COMMIT' : 'ROLLBACK')
+    } else if (which < 0.55) {
+      if (reader.inTransaction) reader.exec('COMMIT')
+      else {
+        reader.exec('BEGIN')
+        reader.prepare('SELECT count(*) FROM rows').get()
+      }
+    } else if (which < 0.75) capture.checkpoint(1)
+    else isMore &&= copying.step()
+  }
+  copying.close()
+  reader.close()
+  isOver = true
+  capture.checkpoint(2)
+  follower.apply()
+  const contents = { lost: follower.lost, copied: contentOf(`${path}.copy`), is: contentOf(path) }
+  world.close()
+  return contents
+}
+
+test('equals the database, however writers, readers, checkpoints and the copying take turns', () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const { lost, copied, is } = runAtRandom(seed)
+    expect(lost).toEqual([])
+    expect(copied).toEqual(is)
+  }
+})
+
+describe('a capture that may have missed pages', () => {
+  test('is lost when somebody else has copied the log', () => {
+    const { writers, capture, follower, close } = openWorld()
+    const reader = new SqliteDatabase(writers[0]!.name, { readonly: true })
+    reader.exec('BEGIN')
+    reader.prepare('SELECT count(*) FROM rows').get()
+    write(writers[0]!, createRandom(1))
+    // The reader keeps it from copying all.
+    capture.checkpoint(1)
+    reader.close()
+    write(writers[0]!, createRandom(2))
+    writers[1]!.pragma('wal_checkpoint(PASSIVE)')
+    write(writers[0]!, createRandom(3))
+    capture.checkpoint(2)
+    expect(follower.lost).toEqual(['the log began again before all of it was read'])
+    close()
+  })
+
+  test('is lost after a failed sync, which makes writers copy the log', () => {
+    const { log, capture, follower, close } = openWorld()
+    capture.checkpoint(1)
+    log.setFailedSync(true)
+    log.setFailedSync(false)
+    capture.checkpoint(2)
+    expect(follower.lost).toEqual(['the log could not be synced'])
+    close()
+  })
+
+  test('is lost when the log is so long that writers copy it', () => {
+    const { writers, capture, follower, close } = openWorld({ logPagesMax: 100 })
+    for (let turn = 0; turn < 20; turn++) write(writers[0]!, createRandom(7))
+    capture.checkpoint(1)
+    expect(follower.lost).toEqual(['the log became too long'])
+    // Checkpoints go on.
+    expect(capture.checkpoint(2)).toMatchObject({ copied: expect.any(Number) as number })
+    expect(follower.lost).toHaveLength(1)
+    close()
+  })
+})
