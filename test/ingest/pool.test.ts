@@ -13,6 +13,7 @@ import { representRaw } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import type { Published, Run } from '../../src/metadata/metadata.ts'
 import { openSession, record } from './negotiated/open-session.ts'
+import { openFilesIn } from '../open-files.ts'
 import { jobOf, openStore, readAll, type TestStore } from './open-store.ts'
 
 async function openPool(
@@ -146,4 +147,23 @@ test('blobs that arrived before their request broke off stay, even if the reques
   expect(await store.metadata.claimSentBlobs(session.id, [digestOf(content)])).toHaveLength(1)
   for (const each of bodies) each.end('content')
   expect(await Promise.all(slow)).toHaveLength(8)
+})
+
+test('the file of a body that had to wait is closed, even if its job fails before the end of it', async () => {
+  const store = await openStore()
+  const pool = await openPool(store, () => undefined)
+  const session = await openSession(store, 'acme/app')
+  const bodies = Array.from({ length: 8 }, () => new PassThrough())
+  const slow = bodies.map(async (body, index) => {
+    return await pool.run(jobOf(store.run, `slow-${index}`, 'file', Date.now()), body)
+  })
+  const send = async (sessionId: string): Promise<unknown> => {
+    const job = { step: 'blobs', sessionId, sentOnly: false, projectId: session.projectId } as const
+    return await pool.negotiate(job, Readable.from([Buffer.alloc(1024 * 1024, 0xff)]))
+  }
+  await expect(send('0'.repeat(32))).rejects.toMatchObject({ code: 'session_ended' })
+  await expect(send(session.id)).rejects.toMatchObject({ code: 'invalid_request' })
+  for (const each of bodies) each.end('content')
+  await Promise.all(slow)
+  await expect.poll(() => openFilesIn(join(store.directory, 'staging'))).toBe(0)
 })

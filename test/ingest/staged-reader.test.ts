@@ -1,13 +1,5 @@
 /** Staged bytes are several files that are read as one sequence, whatever their lengths. */
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -18,6 +10,7 @@ import {
   windowed,
 } from '../../src/ingest/staging/staged-reader.ts'
 import { ordinalFile } from '../../src/ingest/staging/staging-area.ts'
+import { openFilesIn } from '../open-files.ts'
 import { testDirectory } from '../temporary-directory.ts'
 
 const files = fc.array(fc.uint8Array({ maxLength: 9 }), { maxLength: 12 })
@@ -27,21 +20,6 @@ function stage(directory: string, contents: Uint8Array[]): Buffer {
   for (const [index, content] of contents.entries())
     writeFileSync(join(directory, ordinalFile(index)), content)
   return Buffer.concat(contents)
-}
-
-/** Number of open files in the directory, or that were there. */
-function openIn(directory: string): number {
-  const open = readdirSync('/proc/self/fd').map((fd) => readlinkOr(`/proc/self/fd/${fd}`))
-  return open.filter((path) => path.startsWith(directory)).length
-}
-
-function readlinkOr(path: string): string {
-  try {
-    return readlinkSync(path)
-  } catch {
-    // Closed since the list was read.
-    return ''
-  }
 }
 
 async function streamed(
@@ -90,12 +68,12 @@ test('bytes that are gone are told from bytes that are missing, and no file stay
     code: 'incomplete_body',
     details: { expectedBytes: 16, actualBytes: 7 },
   })
-  expect(openIn(directory)).toBe(1)
+  expect(openFilesIn(directory)).toBe(1)
   rmSync(directory, { recursive: true })
   await expect(reader.read(12, 4)).rejects.toMatchObject({ code: 'not_found' })
   await expect(openStagedReader({ directory })).rejects.toMatchObject({ code: 'not_found' })
   await reader.close()
-  expect(openIn(directory)).toBe(0)
+  expect(openFilesIn(directory)).toBe(0)
 })
 
 test('a range longer than what is read at once is streamed in order, and closing leaves no file open', async () => {
@@ -112,7 +90,7 @@ test('a range longer than what is read at once is streamed in order, and closing
     const read = await streamed(reader, from, length)
     expect(read.equals(whole.subarray(from, from + length))).toBe(true)
   }
-  expect(openIn(directory)).toBe(1)
+  expect(openFilesIn(directory)).toBe(1)
   await reader.close()
-  expect(openIn(directory)).toBe(0)
+  expect(openFilesIn(directory)).toBe(0)
 })

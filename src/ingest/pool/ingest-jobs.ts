@@ -52,10 +52,16 @@ export async function openIngestJobs({
     now: () => Date.now(),
   }
   return {
-    answer: async ({ job, body }, call) => {
-      const { signal } = call.stop
-      const source = { body: openBody(body, call), signal }
-      return 'step' in job ? await negotiate(ports, job, source) : await ingest(ports, job, source)
+    answer: async (request, call) => {
+      const { job } = request
+      const body = openBody(request.body, call)
+      const source = { body, signal: call.stop.signal }
+      try {
+        return await ('step' in job ? negotiate(ports, job, source) : ingest(ports, job, source))
+      } finally {
+        // A job that fails early stops reading, which alone closes no file.
+        body?.destroy()
+      }
     },
     close: async () => {
       await Promise.all([metadata.close(), packs.close()])
