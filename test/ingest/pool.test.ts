@@ -6,19 +6,28 @@ import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import type { IngestJob } from '../../src/ingest/job.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
+import { invalidRequest } from '../../src/core/errors.ts'
 import { parseProjectName, noFacts } from '../../src/core/run/run.ts'
-import { type IngestPool, openIngestPool } from '../../src/ingest/pool/pool.ts'
+import { openIngestJobs } from '../../src/ingest/pool/ingest-jobs.ts'
+import {
+  type IngestPool,
+  type IngestPoolOptions,
+  openIngestPool,
+} from '../../src/ingest/pool/pool.ts'
+import type { StartIngestThread } from '../../src/ingest/pool/pool-worker.ts'
 import { createSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
 import { representRaw } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import type { Published, Run } from '../../src/metadata/metadata.ts'
 import { openSession, record } from './negotiated/open-session.ts'
+import { inlineThread } from '../inline-thread.ts'
 import { openFilesIn } from '../open-files.ts'
 import { jobOf, openStore, readAll, type TestStore } from './open-store.ts'
 
 async function openPool(
   { directory, ports }: Pick<TestStore, 'directory' | 'ports'>,
   onWorkerFailure: (error: Error) => void,
+  more: Partial<IngestPoolOptions> = {},
 ): Promise<IngestPool> {
   const staging = await openStaging(join(directory, 'staging'), { uploadBytesMax: 1000 })
   const pool = await openIngestPool({
@@ -30,6 +39,7 @@ async function openPool(
     sharedLog: createSharedLog(),
     settings: ports.settings,
     onWorkerFailure,
+    ...more,
   })
   onTestFinished(async () => {
     await pool.close()
@@ -166,4 +176,23 @@ test('the file of a body that had to wait is closed, even if its job fails befor
   for (const each of bodies) each.end('content')
   await Promise.all(slow)
   await expect.poll(() => openFilesIn(join(store.directory, 'staging'))).toBe(0)
+})
+
+test('when one thread cannot start, the others end', async () => {
+  const store = await openStore()
+  let started = 0
+  let ended = 0
+  const startThread: StartIngestThread = (data) => {
+    const isFirst = started++ === 0
+    const thread = inlineThread(async () => {
+      if (isFirst) throw invalidRequest('data', 'no place for packs')
+      return await openIngestJobs(data)
+    })
+    thread.once('exit', () => ended++)
+    return thread
+  }
+  const opening = openPool(store, () => undefined, { workers: 3, startThread })
+  await expect(opening).rejects.toThrow('no place for packs')
+  expect(started).toBe(3)
+  await expect.poll(() => ended).toBe(3)
 })

@@ -85,7 +85,19 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
       }
     }
   }
-  await Promise.all(Array.from({ length: options.workers }, addWorker))
+  const close = async (): Promise<void> => {
+    closing = true
+    places.end(storeError('shutting_down', 'the server is stopping', {}))
+    const ends = await Promise.allSettled(workers.map(({ thread }) => thread.close()))
+    for (const end of ends)
+      if (end.status === 'rejected') options.onWorkerFailure(asError(end.reason))
+  }
+  const starts = await Promise.allSettled(Array.from({ length: options.workers }, addWorker))
+  const failed = starts.find((start) => start.status === 'rejected')
+  if (failed !== undefined) {
+    await close()
+    throw failed.reason
+  }
 
   const requireOpen = (): void => {
     if (closing) throw storeError('shutting_down', 'the server is stopping', {})
@@ -141,12 +153,6 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
       body?: Readable,
       signal?: AbortSignal,
     ) => (await run({ job, body, signal })) as NegotiationAnswers[Job['step']],
-    close: async () => {
-      closing = true
-      places.end(storeError('shutting_down', 'the server is stopping', {}))
-      const ends = await Promise.allSettled(workers.map(({ thread }) => thread.close()))
-      for (const end of ends)
-        if (end.status === 'rejected') options.onWorkerFailure(asError(end.reason))
-    },
+    close,
   }
 }
