@@ -29,7 +29,7 @@ export async function ingest(
   try {
     return job.staged === null
       ? await ingestStream(session, source.body)
-      : await ingestStaged(session, await openStagedReader(job.staged))
+      : await ingestStaged(session, await openStagedReader(job.staged, source.signal))
   } catch (error) {
     await endSession(session)
     throw error
@@ -118,10 +118,7 @@ async function checkBody(session: IngestSession, reader: StagedReader): Promise<
     )
   }
   const hasher = createDigestHasher()
-  for await (const piece of reader.stream(0, reader.sizeBytes)) {
-    session.signal?.throwIfAborted()
-    hasher.update(piece)
-  }
+  for await (const piece of reader.stream(0, reader.sizeBytes)) hasher.update(piece)
   const actual = hasher.digest()
   if (expected !== null && expected.digest !== null && expected.digest !== actual) {
     throw digestMismatch('the upload does not match its digest', expected.digest, actual)

@@ -11,7 +11,8 @@ import { ordinalFile } from './staging-area.ts'
 export interface StagedReader {
   readonly sizeBytes: number
   /** Returns exactly the bytes of `[offset, offset + lengthBytes)`, in memory of their own.
-   *  Errors: incomplete_body when staging is shorter than it was, not_found when it is gone. */
+   *  Errors: incomplete_body when staging is shorter than it was, not_found when it is gone; the
+   *  signal's. */
   read(offset: number, lengthBytes: number): Promise<Buffer>
   /** Fills `target` with the bytes from `offset` on. Errors: as `read`. */
   readInto(target: Buffer, offset: number): Promise<void>
@@ -20,9 +21,13 @@ export interface StagedReader {
   close(): Promise<void>
 }
 
-/** Looks up all sizes, of which 50,000 would keep the main thread busy for a second.
+/** Looks up all sizes, of which 50,000 would keep the main thread busy for a second. Once `signal`
+ *  is aborted, nothing more can be read.
  *  Errors: not_found. */
-export async function openStagedReader({ directory }: StagedBytes): Promise<StagedReader> {
+export async function openStagedReader(
+  { directory }: StagedBytes,
+  signal?: AbortSignal,
+): Promise<StagedReader> {
   const sizes = await sizesOf(directory)
   const starts: number[] = []
   let sizeBytes = 0
@@ -54,6 +59,7 @@ export async function openStagedReader({ directory }: StagedBytes): Promise<Stag
   }
 
   const readInto = async (target: Buffer, offset: number): Promise<void> => {
+    signal?.throwIfAborted()
     const lengthBytes = target.length
     if (offset < 0 || offset + lengthBytes > sizeBytes) {
       throw new RangeError(`read of ${lengthBytes} at ${offset} past the end at ${sizeBytes}`)

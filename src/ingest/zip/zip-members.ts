@@ -81,7 +81,6 @@ export async function ingestMembers(
   }
 
   for (const [position, index] of directory.localOrder.entries()) {
-    target.signal?.throwIfAborted()
     await target.table.room(target.signal)
     const record = await readCentralRecord(records, directory.recordOffset[index]!, directory.end)
     const place = await placeMember(headers, record, {
