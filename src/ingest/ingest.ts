@@ -31,7 +31,8 @@ export async function ingest(
       ? await ingestStream(session, source.body)
       : await ingestStaged(session, await openStagedReader(job.staged, source.signal))
   } catch (error) {
-    await endSession(session)
+    // The first failure is the one to report: a full disk prevents this, too.
+    await endSession(session).catch(() => {})
     throw error
   } finally {
     session.share.close()

@@ -29,3 +29,16 @@ test.each<[UploadForm, Buffer]>([
   await expect(uploading).rejects.toThrow('gone')
   await expectNothing(store)
 })
+
+test('the sender is told of the first failure, even if the session cannot be ended', async () => {
+  const store = await openStore()
+  const abortSession = async (): Promise<void> => {
+    await Promise.reject(new Error('cannot be ended'))
+  }
+  const metadata = { ...store.metadata, abortSession }
+  const staged = await stagedIn(store.directory, Buffer.from('no zip'))
+  const job = { ...jobOf(store.run, 'dist', 'zip', Date.now()), staged }
+  await expect(ingest({ ...store.ports, metadata }, job, {})).rejects.toMatchObject({
+    code: 'bad_archive',
+  })
+})
