@@ -144,6 +144,28 @@ test('a body that fails leaves neither a block nor a file, and its bytes do not 
   await put(staging, 'a', '1234567890')
 })
 
+test('a body that arrived but finds no place leaves nothing either', async () => {
+  const full = storeError('storage_full', 'the disk is full', { neededBytes: 1 })
+  const ofBlock = await fresh(10, {
+    checkpoint: async (step) => {
+      if (step === 'block-received') throw full
+    },
+  })
+  await expect(put(ofBlock.staging, 'a', '1234')).rejects.toBe(full)
+  expect(await readdir(join(ofBlock.root, id))).toEqual([])
+  await expect(ofBlock.staging.assemble(id, [])).rejects.toBe(full)
+  const { root, staging } = await fresh(10)
+  const taken = join(root, id, `list-${digestOf('12345678')}`)
+  await writeFile(taken, 'not a directory')
+  const send = async (): Promise<unknown> =>
+    await staging.writeWhole(id, Readable.from([Buffer.from('12345678')]))
+  await expect(send()).rejects.toMatchObject({ code: 'ENOTDIR' })
+  expect(await readdir(join(root, id))).toEqual([`list-${digestOf('12345678')}`])
+  await removeStaged(taken)
+  expect(await send()).toMatchObject({ sizeBytes: 8 })
+  await put(staging, 'a', '12')
+})
+
 test('all blocks together stay within the limit, replaced ones do not count, also after a restart', async () => {
   const { root, staging } = await fresh(10)
   await put(staging, 'a', '123456')
@@ -251,8 +273,10 @@ test('an upload that runs out of space drops its bytes and accepts nothing more'
   await expect(put(staging, 'd', 'x')).rejects.toMatchObject(full)
   received()
   goOn()
-  await expect(justComplete).rejects.toMatchObject(full)
-  await expect(arriving).rejects.toMatchObject(full)
+  await Promise.all([
+    expect(justComplete).rejects.toMatchObject(full),
+    expect(arriving).rejects.toMatchObject(full),
+  ])
   expect(pieces).toBeLessThan(100)
   room = 100
   await expect(put(staging, 'a', 'x')).rejects.toMatchObject(full)

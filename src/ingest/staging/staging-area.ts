@@ -80,16 +80,24 @@ export async function ledgerOf(area: StagingArea, uploadId: string): Promise<Led
   return await ledger
 }
 
-/** Writes `body` to a new file and passes each chunk to `observe`. Leaves nothing behind if the
- *  body fails. `replacedBytes`: size of what the body replaces, which still exists meanwhile;
- *  without it, an upload of the maximum size could not be sent again.
- *  Errors: not_found, too_large, storage_full, and those of `body`. */
-export async function receive(
+export interface Arrival<Kept> {
+  /** Size of what the body replaces, which still exists meanwhile; without it, an upload of the
+   *  maximum size could not be sent again. */
+  replacedBytes: number
+  /** Called with each chunk. */
+  observe?: (chunk: Buffer) => void
+  /** Gives the complete file its place. */
+  keep(path: string, sizeBytes: number): Promise<Kept>
+}
+
+/** Writes `body` to a new file, which is then kept. Leaves nothing behind if either fails.
+ *  Errors: not_found, too_large, storage_full, and those of `body` and `keep`. */
+export async function receive<Kept>(
   area: StagingArea,
   uploadId: string,
   body: Readable,
-  { replacedBytes, observe }: { replacedBytes: number; observe?: (chunk: Buffer) => void },
-): Promise<{ path: string; sizeBytes: number }> {
+  { replacedBytes, observe, keep }: Arrival<Kept>,
+): Promise<Kept> {
   const path = uploadPath(area, uploadId, arrivingFile())
   const ledger = await ledgerOf(area, uploadId)
   const spareBytes = Math.min(replacedBytes, area.uploadBytesMax)
@@ -110,6 +118,7 @@ export async function receive(
     // the file was removed below.
     const file = await open(path, 'wx')
     await pipeline(body, count, file.createWriteStream({ highWaterMark: limits.bodyAheadBytes }))
+    return await keep(path, sizeBytes)
   } catch (error) {
     ledger.heldBytes -= sizeBytes
     await rm(path, { force: true })
@@ -117,7 +126,6 @@ export async function receive(
     if (hasCode(failure, 'storage_full')) await abandon(area, uploadId, failure)
     throw failure
   }
-  return { path, sizeBytes }
 }
 
 /** Drops the bytes of an upload that ran out of disk space: its client does not retry, and the disk
@@ -192,15 +200,15 @@ async function namedTooOften(block: string, blockId: string): Promise<Error> {
   return tooLarge('times that one block is named', limitValue, reason)
 }
 
-/** Renames a directory to its final name. Returns false, and removes `path`, when a directory with
- *  the same bytes has that name. */
+/** Renames a directory to its final name, or removes it. Returns false when a directory with the
+ *  same bytes has that name. */
 export async function giveName(path: string, final: string): Promise<boolean> {
   try {
     await rename(path, final)
     return true
   } catch (error) {
-    if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error
     await removeStaged(path)
+    if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error
     return false
   }
 }

@@ -102,9 +102,13 @@ export async function openStaging(root: string, options: StagingOptions): Promis
     writeBlock: async (id, blockId, body) => {
       const replacedBytes = await sizeOf(uploadPath(area, id, blockFile(blockId)))
       if (replacedBytes === undefined) requireRoomForBlock(await ledgerOf(area, id))
-      const received = await receive(area, id, body, { replacedBytes: replacedBytes ?? 0 })
-      await reach('block-received')
-      await replaceBlock(area, id, received.path, blockId)
+      await receive(area, id, body, {
+        replacedBytes: replacedBytes ?? 0,
+        keep: async (path) => {
+          await reach('block-received')
+          await replaceBlock(area, id, path, blockId)
+        },
+      })
       await reach('block-staged')
     },
     writeWhole: async (id, body) => {
@@ -177,7 +181,7 @@ async function replaceBlock(
   const ledger = await ledgerOf(area, uploadId)
   const named = ledger.naming(async () => {
     const replacedBytes = await sizeOf(path)
-    await translated(uploadId, rename(received, path))
+    await rename(received, path)
     if (replacedBytes === undefined) ledger.blocks += 1
     else ledger.heldBytes -= replacedBytes
   })
@@ -197,17 +201,20 @@ async function receiveWhole(
   body: Readable,
 ): Promise<{ digest: Digest; sizeBytes: number }> {
   const hasher = createDigestHasher()
-  const { path, sizeBytes } = await receive(area, uploadId, body, {
-    replacedBytes: (await ledgerOf(area, uploadId)).heldBytes,
+  const ledger = await ledgerOf(area, uploadId)
+  return await receive(area, uploadId, body, {
+    replacedBytes: ledger.heldBytes,
     observe: (chunk) => {
       hasher.update(chunk)
     },
+    keep: async (path, sizeBytes) => {
+      const digest = hasher.digest()
+      const directory = uploadPath(area, uploadId, arrivingFile())
+      await mkdir(directory)
+      await rename(path, join(directory, ordinalFile(0)))
+      const isNew = await giveName(directory, listPath(area, uploadId, digest))
+      if (!isNew) ledger.heldBytes -= sizeBytes
+      return { digest, sizeBytes }
+    },
   })
-  const digest = hasher.digest()
-  const directory = uploadPath(area, uploadId, arrivingFile())
-  await translated(uploadId, mkdir(directory))
-  await translated(uploadId, rename(path, join(directory, ordinalFile(0))))
-  const isNew = await translated(uploadId, giveName(directory, listPath(area, uploadId, digest)))
-  if (!isNew) (await ledgerOf(area, uploadId)).heldBytes -= sizeBytes
-  return { digest, sizeBytes }
 }
