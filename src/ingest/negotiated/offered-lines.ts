@@ -1,6 +1,5 @@
 /** Reads the text of a manifest, or of changes to one, as sent by a client. */
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { pipeline, type Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip } from 'node:zlib'
 import { errorCodeOf, invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -22,17 +21,17 @@ export async function* offeredLines(
   }: { encoding: ManifestEncoding; header: string; textBytesMax: number },
 ): AsyncGenerator<string, void, undefined> {
   const create = encoding === 'br' ? createBrotliDecompress : createGunzip
-  const inflate = create({ chunkSize: 256 * 1024 })
-  const feeding = pipeline(body, inflate)
-  // A failure reaches the reader below through `inflate`.
-  feeding.catch(() => {})
+  // A failure reaches the reader below through the stream.
+  const pieces: AsyncIterable<Uint8Array> = pipeline(
+    body,
+    create({ chunkSize: 256 * 1024 }),
+    () => {},
+  )
   let pending = ''
   let isHead = true
   const decoder = new TextDecoder('utf-8', { fatal: true })
   try {
-    for await (const piece of byteBudget(textBytesMax, ofText).bound(
-      inflate as AsyncIterable<Uint8Array>,
-    )) {
+    for await (const piece of byteBudget(textBytesMax, ofText).bound(pieces)) {
       const lines = (pending + decoder.decode(piece, { stream: true })).split('\n')
       pending = lines.pop() ?? ''
       if (pending.length > 3 * limits.pathBytesMax) throw faulty('it has a line that is too long')

@@ -1,8 +1,7 @@
 /** Ingests a tar (or tar.gz) as entries, in one pass over the body: files of any size, modes,
  *  links, times. */
 import { isUtf8 } from 'node:buffer'
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { normalizeArchivePath, parseEntryPath, unsafePath } from '../../core/manifest/entry.ts'
 import { errorCodeOf, storeError, tooLarge } from '../../core/errors.ts'
@@ -47,20 +46,15 @@ export async function ingestTar(
 async function* inflated(body: Readable): AsyncGenerator<Uint8Array> {
   let receivedBytes = 0
   let producedBytes = 0
-  const gunzip = createGunzip({ chunkSize: 256 * 1024 })
-  const feeding = pipeline(
-    body,
-    async function* counted(source: AsyncIterable<Uint8Array>) {
-      for await (const piece of source) {
-        receivedBytes += piece.length
-        yield piece
-      }
-    },
-    gunzip,
-  )
-  // A failure reaches the reader below through `gunzip`.
-  feeding.catch(() => {})
-  for await (const piece of gunzip) {
+  const counted = async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of source) {
+      receivedBytes += piece.length
+      yield piece
+    }
+  }
+  // A failure reaches the reader below through the stream.
+  const pieces = pipeline(body, counted, createGunzip({ chunkSize: 256 * 1024 }), () => {})
+  for await (const piece of pieces) {
     producedBytes += (piece as Buffer).length
     const ratioMax = limits.inflateRatioMax
     if (producedBytes > limits.inflateFreeBytes + receivedBytes * ratioMax) {

@@ -3,7 +3,7 @@
  *  about packs. Decoding trusts nothing: a stream must end exactly where it is said to, after
  *  exactly the announced content. */
 import assert from 'node:assert'
-import { pipeline } from 'node:stream/promises'
+import { pipeline } from 'node:stream'
 import { promisify } from 'node:util'
 import {
   type ZlibOptions,
@@ -237,7 +237,6 @@ async function* inflatePieces(
   codec: CopyCodec,
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const inflate = createInflateRaw({ chunkSize: inflatedPieceBytes })
   let fedBytes = 0
   let fedAll = false
   async function* feed(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -251,9 +250,8 @@ async function* inflatePieces(
     }
     fedAll = true
   }
-  const feeding = pipeline(feed(), inflate)
-  // The loop below sees any failure; without this handler it would also be an unhandled rejection.
-  feeding.catch(() => {})
+  // A failure reaches the loop below through the stream.
+  const inflate = pipeline(feed(), createInflateRaw({ chunkSize: inflatedPieceBytes }), () => {})
   try {
     for await (const piece of inflate) yield piece as Buffer
   } catch (error) {
