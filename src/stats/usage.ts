@@ -29,12 +29,11 @@ export interface Usage {
 export function usageOfStore(figures: StoreFigures): Usage {
   const { storedBytes, packs, liveBytes } = figures
   const usage = usageOfProject(figures)
-  const { wholeFile, chunk } = usage.savedBy
-  const leftBytes = usage.logicalBytes + usage.removedBytes - wholeFile - chunk
+  const leftBytes = usage.uniqueBytes - usage.savedBy.chunk
   return {
     ...usage,
     storedBytes,
-    savedBy: { wholeFile, chunk, compression: leftBytes - liveBytes },
+    savedBy: { ...usage.savedBy, compression: leftBytes - liveBytes },
     packs,
     liveBytes,
     deadBytes: storedBytes - liveBytes,
