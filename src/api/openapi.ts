@@ -1,6 +1,6 @@
 /** OpenAPI 3.1 document of the native API, generated from the route table and the schemas used
  *  for validation. */
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import * as z from 'zod'
 import { problemSchema } from './messages.ts'
 import type { ApiRoute, Content } from './route.ts'
@@ -18,7 +18,7 @@ export async function openApiDocument(): Promise<JsonObject> {
   for (const route of apiRoutes) {
     const item = (paths[route.path] ??= {})
     item[route.method] = operationOf(route, schemas)
-    await turn()
+    await nextTurn()
   }
   const problem = referenceTo(problemSchema, schemas)
   return {

@@ -1,7 +1,7 @@
 /** Stages the manifest of an upload page by page, referring to what the session has leased. The
  *  result must match the digest that the tree was offered under. Yields to other uploads of the
  *  thread after each page. */
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { comparePaths, type Entry } from '../../core/manifest/entry.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -61,7 +61,7 @@ async function stageWhole(
     for (const batch of slicesOf(entries, limits.manifestPageEntries)) {
       meter.add(await metadata.stageManifestPage(sessionId, manifestId, page, batch))
       page += 1
-      await turn()
+      await nextTurn()
     }
   }
   // A faulty client can send pages again at any time, so the digest is verified here.
@@ -95,7 +95,7 @@ async function stageChanged(
       for (const entry of placed) hasher.add(entry)
       meter.add(placed)
       page += 1
-      await turn()
+      await nextTurn()
     }
   }
   try {
