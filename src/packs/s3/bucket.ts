@@ -20,10 +20,10 @@ export interface PartedUpload {
   id: string
 }
 
-/** Keys exclude the prefix. */
+/** Keys exclude the prefix. Errors of every method: those above. */
 export interface Bucket {
-  /** Errors: those above. */
-  sizeBytes(key: string): Promise<number>
+  /** Returns undefined when the object does not exist. */
+  sizeOf(key: string): Promise<number | undefined>
   /** Returns exactly these bytes; `lengthBytes` is at least 1. */
   read(key: string, offset: number, lengthBytes: number): Promise<Buffer>
   /** Returns a small object as a whole. */

@@ -36,12 +36,8 @@ export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
     }
   }
   return {
-    sizeBytes: async (key) =>
-      await translating(key, async () => {
-        const bytes = await sizeOf(sdk, client, objectAt(key))
-        if (bytes !== undefined) return bytes
-        throw notFound(key, `${key} does not exist in the bucket`)
-      }),
+    sizeOf: async (key) =>
+      await translating(key, async () => await sizeOf(sdk, client, objectAt(key))),
     read: async (key, offset, lengthBytes) =>
       await translating(key, async () => {
         const range = `bytes=${offset}-${offset + lengthBytes - 1}`

@@ -156,7 +156,7 @@ async function complete(
     )
   } catch (error) {
     if (!hasCode(error, 'not_found')) throw error
-    const found = await bucket.sizeBytes(upload.key).catch(() => undefined)
+    const found = await bucket.sizeOf(upload.key).catch(() => undefined)
     if (found !== sizeBytes) throw error
   }
 }
