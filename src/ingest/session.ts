@@ -64,10 +64,9 @@ export async function endSession(session: IngestSession): Promise<void> {
 }
 
 /** Starts over: rolls back what the session stored, but keeps what is known about the body. */
-export async function restartSession(session: IngestSession): Promise<IngestSession> {
+export async function restartSession(session: IngestSession): Promise<void> {
   await endSession(session)
   session.share.close()
-  const fresh = await beginSession(session, session.job, session.signal)
-  // The caller's cleanup uses the object it holds.
-  return Object.assign(session, { id: fresh.id, writer: fresh.writer, share: fresh.share })
+  const { id, writer, share } = await beginSession(session, session.job, session.signal)
+  Object.assign(session, { id, writer, share })
 }

@@ -20,7 +20,8 @@ export async function ingestZip(session: IngestSession, reader: StagedReader): P
   } catch (error) {
     const reason = opaqueReason(error)
     if (reason === undefined) throw error
-    return await storeWhole(await restartSession(session), reader, reason)
+    await restartSession(session)
+    return await storeWhole(session, reader, reason)
   }
 }
 
