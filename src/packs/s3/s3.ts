@@ -12,11 +12,16 @@ const formatKey = 'format'
 /** Object times are truncated to whole seconds. */
 const clockGrainMs = 999
 
-/** Takes ownership of `bucket`.
+/** Takes ownership of `bucket`, which is closed if this fails.
  *  Errors: invalid_request, when it has a different format, or packs but no format object; those of
  *  the bucket. */
 export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
-  await ensureFormat(bucket)
+  try {
+    await ensureFormat(bucket)
+  } catch (error) {
+    bucket.close()
+    throw error
+  }
   const reading = createReading()
   return {
     create: async (name = randomBytes(16).toString('hex')) => {
