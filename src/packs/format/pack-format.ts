@@ -9,12 +9,11 @@ import { createMemberWriter, type PackBody, type PackMember } from './member-wri
 import { createMemberNames } from './member-names.ts'
 import { createPackDirectory, createPackOutput } from './pack-output.ts'
 import { encodeEnd } from './pack-records.ts'
-import type { PackName, PackStore, SealedPack } from '../pack-store.ts'
+import type { PackStore, SealedPack } from '../pack-store.ts'
 
 /** A pack being filled by one caller, one call at a time. After any failure it can only be
  *  aborted. */
 export interface PackWriter {
-  readonly name: PackName
   /** Length of the members so far and of their directory. This is the length of the pack, except
    *  for the end record and for what the last copies still need if they share a member. */
   readonly bytesWritten: number
@@ -87,7 +86,6 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
   }
 
   return {
-    name: sink.name,
     get bytesWritten() {
       return memberBytes + directory.length
     },
