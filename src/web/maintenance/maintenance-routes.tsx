@@ -7,7 +7,6 @@ import { parseInput } from '../../http/input.ts'
 import { authorOf } from '../../http/access/actor.ts'
 import { requireAdmin } from '../../http/access/access.ts'
 import { startByHand, type MaintenanceByHand } from '../../http/operation/maintenance.ts'
-import { usageOfStore } from '../../stats/usage.ts'
 import { readForm } from '../input.ts'
 import { MaintenancePage, type Snapshots } from './maintenance-page.tsx'
 import { sendPage, type Web } from '../page.tsx'
@@ -22,7 +21,7 @@ export async function maintenancePage(web: Web, c: AppRequest): Promise<Response
   const id = c.req.query('job')
   const { jobs } = context.maintenance
   const job = id === undefined ? undefined : jobs.find(id)
-  const usage = usageOfStore(await context.metadata.figures())
+  const { removedBytes, packs, storedBytes, liveBytes } = await context.metadata.figures()
   const now = context.now()
   const { artifacts: damaged, total: damagedTotal } = await context.metadata.listArtifacts(
     { state: 'damaged' },
@@ -32,12 +31,12 @@ export async function maintenancePage(web: Web, c: AppRequest): Promise<Response
     job,
     isUnknownJob: id !== undefined && job === undefined,
     confirmsNow: c.req.query('confirm') === 'now',
-    removedBytes: usage.removedBytes,
+    removedBytes,
     collectEveryMs: context.config.gcIntervalMs,
     clockDoubt: context.clock.look(),
     scrubEveryMs: context.config.scrubIntervalMs,
-    packs: usage.packs ?? 0,
-    deadBytes: usage.deadBytes ?? 0,
+    packs,
+    deadBytes: storedBytes - liveBytes,
     verifiedAt: await oldestVerification(context),
     snapshots: snapshotsOf(context),
     damaged,
