@@ -1,10 +1,14 @@
 /** An upload that fails: how soon, and what its sender is told. */
 import { randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { ingest } from '../../src/ingest/ingest.ts'
 import type { UploadForm } from '../../src/ingest/job.ts'
 import { buildZip } from '../corpus/build-zip.ts'
+import { tarOf } from '../http/archives-of.ts'
 import { expectNothing, jobOf, openStore, stagedIn } from './open-store.ts'
 
 // Several batches: the first begins a pack while the next is read.
@@ -41,4 +45,69 @@ test('the sender is told of the first failure, even if the session cannot be end
   await expect(ingest({ ...store.ports, metadata }, job, {})).rejects.toMatchObject({
     code: 'bad_archive',
   })
+})
+
+/** Makes the call with that number fail, counted over all ports that are wrapped. */
+function createFault(number: number): {
+  wrap<Port extends object>(port: Port): Port
+  calls(): number
+} {
+  let calls = 0
+  const wrap = <Port extends object>(port: Port): Port => {
+    const wrapped = Object.entries(port).map(([name, value]: [string, unknown]) => {
+      if (typeof value !== 'function' || name.startsWith('abort')) return [name, value]
+      const call = async (...given: unknown[]): Promise<unknown> => {
+        calls += 1
+        if (calls === number) throw new Error('injected')
+        return await (value as (...given: unknown[]) => unknown)(...given)
+      }
+      return [name, call]
+    })
+    return Object.fromEntries(wrapped) as Port
+  }
+  return { wrap, calls: () => calls }
+}
+
+/** Unknown to the store, so that each of its calls is made. */
+function newFiles(): { name: string; content: string | Buffer }[] {
+  return [
+    { name: 'small', content: randomBytes(16).toString('hex') },
+    { name: 'large', content: randomBytes(300_000) },
+  ]
+}
+
+test.each<[string, UploadForm, () => Buffer | Promise<Buffer>]>([
+  ['file', 'file', () => randomBytes(300_000)],
+  ['tar', 'tar', async () => await tarOf(newFiles())],
+  ['zip', 'zip', () => buildZip({ members: newFiles() })],
+  [
+    'zip that is kept whole',
+    'zip',
+    () => buildZip({ members: [...newFiles(), { name: '../up', content: 'up' }] }),
+  ],
+])('whichever call fails, a %s leaves nothing', async (_what, form, bodyOf) => {
+  const store = await openStore()
+  for (let number = 1; ; number++) {
+    const body = await bodyOf()
+    const { wrap, calls } = createFault(number)
+    const packs = {
+      ...wrap(store.packs),
+      create: async () => wrap(await store.packs.create()),
+    }
+    const staged = form === 'zip' ? await stagedIn(store.directory, body) : null
+    const job = { ...jobOf(store.run, 'dist', form, Date.now()), staged }
+    const ports = { ...store.ports, metadata: wrap(store.metadata), packs }
+    const source = staged === null ? { body: Readable.from([body]) } : {}
+    const uploading = ingest(ports, job, source)
+    const [{ status }] = await Promise.allSettled([uploading])
+    if (calls() < number) {
+      expect(status).toBe('fulfilled')
+      return
+    }
+    await expect(uploading).rejects.toThrow('injected')
+    await expectNothing(store)
+    expect(await readdir(join(store.directory, 'cas', 'staging', 'packs'))).toEqual([])
+    for await (const { name } of store.packs.list())
+      expect(await store.metadata.hasPack(name)).toBe(true)
+  }
 })
