@@ -83,6 +83,8 @@ export interface JobState {
   /** Base contexts; a step adds its own. */
   github: { [key: string]: Json }
   runner: Record<string, string>
+  /** Scope of the job's own steps, and of all pre and post steps. */
+  scope: StepScope
   secrets: Record<string, string>
   defaults: { shell: string | undefined; workingDirectory: string | undefined }
   /** Changes: workflow and job `env`, plus additions through GITHUB_ENV. */
@@ -104,8 +106,7 @@ export interface JobState {
 /** The post step of an action that has started. */
 interface PostStep {
   id: string
-  /** `scope` is the scope of the job, even for an action in a composite action. */
-  run: (scope: StepScope, openLog: OpenLog) => Promise<StepResult>
+  run: (openLog: OpenLog) => Promise<StepResult>
 }
 
 /** One use of a JavaScript action: its saved state, and which of its scripts have run or are

@@ -4,13 +4,13 @@ import { asError } from '../../core/errors.ts'
 import type { AnnotationLevel, Conclusion } from '../../core/run/run-record.ts'
 import { findPre } from '../actions/action.ts'
 import { bounds } from '../bounds.ts'
-import type { Engine, JobState, OpenLog, StepResult, StepScope } from '../engine.ts'
+import type { Engine, JobState, OpenLog, StepResult } from '../engine.ts'
 import type { JobReference, StepReference } from '../events.ts'
 import type { Scope } from '../expression/expression.ts'
 import type { Combination } from '../file/matrix.ts'
 import { describeStep, type PlannedJob, type PlannedStep } from '../file/plan.ts'
 import { killMarked } from '../step/process.ts'
-import { jobScope, openJob, openSignals, type JobSignals } from './open-job.ts'
+import { openJob, openSignals, type JobSignals } from './open-job.ts'
 import { removeTree } from '../remove-tree.ts'
 import { perform, runStep } from '../step/step.ts'
 import { stepExpressions } from '../step/step-body.ts'
@@ -57,7 +57,6 @@ export interface JobResult {
 /** The steps that have run so far. */
 interface Progress {
   job: JobState
-  scope: StepScope
   steps: StepSummary[]
 }
 
@@ -100,13 +99,12 @@ async function openAndRun(
   const { reference, expressions } = instance
   const { contexts } = expressions
   const job = await openJob(engine, { reference, contexts }, signals)
-  const scope = jobScope(job)
-  const progress: Progress = { job, scope, steps: [] }
+  const progress: Progress = { job, steps: [] }
   try {
-    await prepare(progress, instance, signals)
+    await prepare(job, instance, signals)
     await runSteps(progress, instance.planned)
-    const outputs = await readOutputs(progress, instance.planned.job.outputs)
-    return { status: scope.status, outputs, steps: progress.steps }
+    const outputs = await readOutputs(job, instance.planned.job.outputs)
+    return { status: job.scope.status, outputs, steps: progress.steps }
   } finally {
     killMarked(job.marker)
     if (!engine.keepWorkDirectory) await removeTree(job.directories.root)
@@ -115,11 +113,7 @@ async function openAndRun(
 
 /** Evaluates the job's own settings. Errors: EvaluationError; the job then fails without running a
  *  step. */
-async function prepare(
-  { job, scope }: Progress,
-  instance: JobInstance,
-  signals: JobSignals,
-): Promise<void> {
+async function prepare(job: JobState, instance: JobInstance, signals: JobSignals): Promise<void> {
   const { engine, reference } = job
   const { job: definition } = instance.planned
   const requested = (await evaluateNumber(definition.timeoutMinutes, instance.expressions)) ?? 0
@@ -127,7 +121,7 @@ async function prepare(
   const message = `The job has exceeded the maximum execution time of ${minutes} minutes.`
   signals.expireAfter(minutes * 60_000, () => annotateJob(engine, reference, 'error', message))
   await warnOfForeignSystem(job, definition.runsOn, instance.expressions)
-  const expressions = (): Scope => stepExpressions(job, scope, '', job.env, job.kill)
+  const expressions = (): Scope => stepExpressions(job, job.scope, '', job.env, job.kill)
   Object.assign(job.env, await evaluateTextMap(engine.workflowEnv, expressions()))
   Object.assign(job.env, await evaluateTextMap(definition.env, expressions()))
   job.defaults = await readDefaults([definition.defaults, engine.workflowDefaults], expressions())
@@ -180,7 +174,8 @@ export function annotateJob(
 }
 
 async function runSteps(progress: Progress, planned: PlannedJob): Promise<void> {
-  const { job, scope } = progress
+  const { job } = progress
+  const { scope } = job
   for (const { step, skipReason } of planned.steps) {
     if (step.kind !== 'uses' || skipReason !== undefined) continue
     const pre = await findPre(job, step)
@@ -198,15 +193,14 @@ async function runSteps(progress: Progress, planned: PlannedJob): Promise<void> 
   }
   for (const plannedStep of planned.steps) await runMain(progress, plannedStep)
   for (let post = job.postSteps.pop(); post !== undefined; post = job.postSteps.pop()) {
-    const { run } = post
-    await runOne(progress, post.id, (openLog) => run(scope, openLog))
+    await runOne(progress, post.id, post.run)
   }
 }
 
 async function runMain(progress: Progress, { step, skipReason }: PlannedStep): Promise<void> {
-  const { job, scope } = progress
+  const { job } = progress
   await runOne(progress, step.id, async (openLog) => {
-    if (skipReason === undefined) return await runStep(job, scope, step, openLog)
+    if (skipReason === undefined) return await runStep(job, job.scope, step, openLog)
     const name = describeStep(step)
     const log = openLog(name)
     log.annotate({ level: 'warning', message: `skipped: ${skipReason}` })
@@ -219,7 +213,7 @@ async function runOne(
   id: string,
   run: (openLog: OpenLog) => Promise<StepResult>,
 ): Promise<void> {
-  const { job, scope, steps } = progress
+  const { job, steps } = progress
   const { engine, reference: jobReference } = job
   const number = steps.length + 1
   const startedAt = engine.now()
@@ -230,7 +224,7 @@ async function runOne(
     return createStepLog({ emit, job: jobReference, step, masker, debug })
   })
   // A failing pre or post step fails the job, like any other step.
-  if (result.conclusion === 'failure') scope.status = 'failure'
+  if (result.conclusion === 'failure') job.scope.status = 'failure'
   const reference = { number, id, name: masker.mask(result.name) }
   const { outcome, conclusion } = result
   const durationMs = engine.now() - startedAt
@@ -248,11 +242,12 @@ async function runOne(
 /** Evaluates the job's outputs. Drops empty values and those that contain a secret, as GitHub does.
  *  Errors: EvaluationError. */
 async function readOutputs(
-  { job, scope }: Progress,
+  job: JobState,
   outputs: Template | undefined,
 ): Promise<Record<string, string>> {
   const { engine, reference } = job
-  const values = await evaluateTextMap(outputs, stepExpressions(job, scope, '', job.env, job.kill))
+  const expressions = stepExpressions(job, job.scope, '', job.env, job.kill)
+  const values = await evaluateTextMap(outputs, expressions)
   const kept = Object.entries(values).filter(([name, value]) => {
     if (engine.masker.mask(value) === value) return value !== ''
     annotateJob(engine, reference, 'warning', `Skip output '${name}' since it may contain secret.`)

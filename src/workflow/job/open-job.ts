@@ -70,6 +70,7 @@ export async function openJob(
     directories,
     github: { ...engine.githubOfRun, ...githubOfJob({ id: reference.id, directories, token }) },
     runner: runnerContext(directories, engine.debug),
+    scope: jobScope(engine, signals.cancel),
     secrets: { ...engine.secrets, GITHUB_TOKEN: token },
     defaults: { shell: undefined, workingDirectory: undefined },
     env: {},
@@ -117,9 +118,6 @@ function toolCacheOf({ environment, workDirectory }: Engine): string {
   return lasting ? resolve(lasting) : join(workDirectory, '0_tool')
 }
 
-/** Returns the scope shared by the steps of a job. */
-export function jobScope(job: JobState): StepScope {
-  const { inputs, workflowPlace: home } = job.engine
-  const { cancel } = job
+function jobScope({ inputs, workflowPlace: home }: Engine, cancel: AbortSignal): StepScope {
   return { steps: {}, status: 'success', inputs, env: {}, github: {}, home, cancel, depth: 0 }
 }

@@ -44,22 +44,23 @@ export function stepExpressions(
   stop: AbortSignal,
 ): Scope {
   const { engine } = job
-  const cancelled = (): boolean => scope.cancel.aborted
-  const status = cancelled() ? 'cancelled' : scope.status
+  // A composite action with `always()` runs on in a cancelled job.
+  const cancelled = (): boolean => job.cancel.aborted || scope.cancel.aborted
+  const jobStatus = job.cancel.aborted ? 'cancelled' : job.scope.status
   return {
     contexts: {
       ...job.contexts,
       github: stepGithub(job, scope, id),
       env,
       secrets: job.secrets,
-      job: jobContext(status, engine.workflowPlace),
+      job: jobContext(jobStatus, engine.workflowPlace),
       steps: scope.steps,
       runner: job.runner,
       inputs: scope.inputs,
     },
     status: {
-      success: () => !cancelled() && scope.status === 'success',
-      failure: () => !cancelled() && scope.status === 'failure',
+      success: () => !scope.cancel.aborted && scope.status === 'success',
+      failure: () => !scope.cancel.aborted && scope.status === 'failure',
       cancelled,
     },
     hashFiles: async (patterns) => {

@@ -123,11 +123,11 @@ function createBody(
       )
       job.postSteps.push({
         id,
-        run: async (jobScope, openLog) =>
+        run: async (openLog) =>
           await perform(
             {
               job,
-              scope: { ...jobScope, env: added, inputs: scope.inputs },
+              scope: { ...job.scope, env: added, inputs: scope.inputs },
               id,
               openLog,
               condition,

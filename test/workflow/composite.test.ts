@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import { createPlayground, oneJob, type Playground } from './playground.ts'
+
+/** Writes a composite action `c` with these steps, given as YAML flow mappings. */
+async function writeComposite(place: Playground, steps: string[]): Promise<void> {
+  const list = steps.map((step) => `    - ${step}\n`).join('')
+  const head = 'name: C\ndescription: d\nruns:\n  using: composite\n  steps:\n'
+  await place.write('c/action.yml', head + list)
+}
+
+test('the job context in a composite action has the status of the job', async () => {
+  const place = await createPlayground()
+  await writeComposite(place, [
+    "{shell: sh, run: 'echo job is ${{ job.status }}, action is ${{ github.action_status }}'}",
+    '{shell: sh, run: exit 1}',
+    "{if: failure(), shell: sh, run: 'echo job is still ${{ job.status }}'}",
+  ])
+  const run = await place.run(
+    oneJob(`
+- {name: first, uses: $/c, continue-on-error: true}
+- {run: exit 1}
+- {name: second, uses: $/c, if: always()}
+`),
+  )
+  expect(run.log('job').match(/^job is .*/gm)).toEqual([
+    'job is success, action is success',
+    'job is still success',
+    'job is failure, action is success',
+    'job is still failure',
+  ])
+})
+
+test('cancelled() holds in a composite action that runs although its job is cancelled', async () => {
+  const place = await createPlayground()
+  await writeComposite(place, [
+    '{if: cancelled(), shell: sh, run: echo told}',
+    '{shell: sh, run: echo cleaned}',
+  ])
+  const run = await place.run(
+    oneJob('- {run: sleep 60}\n- {uses: $/c, if: always()}', 'timeout-minutes: 0.002'),
+  )
+  expect(run.conclusion).toBe('cancelled')
+  expect(run.log('job')).toMatch(/^told$/m)
+  expect(run.log('job')).toMatch(/^cleaned$/m)
+})
