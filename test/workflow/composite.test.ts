@@ -43,3 +43,23 @@ test('cancelled() holds in a composite action that runs although its job is canc
   expect(run.log('job')).toMatch(/^told$/m)
   expect(run.log('job')).toMatch(/^cleaned$/m)
 })
+
+test('a step of a composite action does not outlast the timeout of the action', async () => {
+  const place = await createPlayground()
+  await writeComposite(place, [
+    '{if: always(), shell: sh, run: sleep 60}',
+    '{if: always(), shell: sh, run: sleep 60; echo never}',
+    '{if: failure(), shell: sh, run: echo never}',
+  ])
+  const startedAt = Date.now()
+  const run = await place.run(
+    oneJob(`
+- {name: slow, uses: $/c, timeout-minutes: 0.005}
+- {name: after, if: failure(), run: 'true'}
+`),
+  )
+  expect(run.steps('job')).toEqual({ slow: 'failure', after: 'success' })
+  expect(run.log('job')).toContain("The action 'slow' has timed out after 0.005 minutes.")
+  expect(run.log('job')).not.toMatch(/^never$/m)
+  expect(Date.now() - startedAt).toBeLessThan(20_000)
+})

@@ -81,7 +81,8 @@ export async function perform(place: StepPlace, work: StepWork): Promise<StepRes
   let evaluationError: unknown
   try {
     Object.assign(env, await evaluateTextMap(work.env, expressions()))
-    shouldRun = !job.kill.aborted && (await evaluateCondition(place.condition, expressions()))
+    const mayRun = !job.kill.aborted && !hasTimedOut(scope)
+    shouldRun = mayRun && (await evaluateCondition(place.condition, expressions()))
   } catch (error) {
     evaluationError = error
   }
@@ -160,6 +161,15 @@ interface Stopping {
   wasCancelled: boolean
 }
 
+/** Why a step is stopped that has exceeded its timeout. */
+const timedOut = new Error('the step has timed out')
+
+/** Whether the composite action that has these steps has timed out. Then none of them runs on,
+ *  whatever its condition. */
+function hasTimedOut({ cancel }: StepScope): boolean {
+  return cancel.reason === timedOut
+}
+
 async function runWork(
   place: StepPlace,
   work: StepWork,
@@ -170,12 +180,13 @@ async function runWork(
   let reason: 'timeout' | 'cancelled' | undefined
   const stop = (why: 'timeout' | 'cancelled'): void => {
     reason ??= why
-    stopper.abort()
+    stopper.abort(why === 'timeout' || hasTimedOut(scope) ? timedOut : undefined)
   }
   const onKill = (): void => stop('cancelled')
   // As on a runner, evaluate the condition again: a step whose condition holds in a cancelled job
   // goes on.
   const onCancel = (): void => {
+    if (hasTimedOut(scope)) return stop('cancelled')
     const expressions = stepExpressions(job, scope, place.id, body.env, body.stop)
     evaluateCondition(condition, expressions).then(
       (holds) => (holds ? undefined : stop('cancelled')),
