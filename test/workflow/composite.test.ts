@@ -63,3 +63,13 @@ test('a step of a composite action does not outlast the timeout of the action', 
   expect(run.log('job')).not.toMatch(/^never$/m)
   expect(Date.now() - startedAt).toBeLessThan(20_000)
 })
+
+test('commands that one step of a composite action stops are processed again in the next', async () => {
+  const place = await createPlayground()
+  await writeComposite(place, [
+    "{shell: sh, run: 'echo ::stop-commands::until-here; echo ::add-mask::shown'}",
+    "{shell: sh, run: 'echo ::add-mask::hidden; echo shown, hidden'}",
+  ])
+  const run = await place.run(oneJob('- uses: $/c'))
+  expect(run.log('job')).toMatch(/^shown, \*\*\*$/m)
+})

@@ -16,7 +16,8 @@ export interface StepLog {
   endGroup: () => void
   /** The step's summary, in Markdown. */
   summarize: (markdown: string) => void
-  /** Returns what commands have set since the last call. */
+  /** Returns what the commands of a process have set. Those of the next one are processed again,
+   *  even if this one has stopped them. */
   takeCommands: () => LoggedCommands
 }
 
@@ -75,23 +76,18 @@ export function createStepLog({ emit, job, step, masker, debug }: StepLogOptions
       if (command === undefined || !execute(state, command, line)) say(line)
     },
     takeCommands: () => {
-      const taken = state.set
-      state.set = nothingSet()
-      return taken
+      const { set } = state
+      Object.assign(state, initialState())
+      return set
     },
   }
-  const state: CommandState = {
-    log,
-    masker,
-    set: nothingSet(),
+  const initialState = (): Pick<CommandState, 'set' | 'resumeToken' | 'echo'> => ({
+    set: { outputs: {}, state: {}, faults: [] },
     resumeToken: undefined,
     echo: debug,
-  }
+  })
+  const state: CommandState = { log, masker, ...initialState() }
   return log
-}
-
-function nothingSet(): LoggedCommands {
-  return { outputs: {}, state: {}, faults: [] }
 }
 
 /** Executes a command. Returns false for unknown commands, which are ordinary lines. */
