@@ -444,3 +444,30 @@ test('a job for another operating system runs here, with a warning', async () =>
     message: expect.stringContaining('runs-on asks for windows'),
   })
 })
+
+test('annotations name files of the workspace relative to it, and only places that exist', async () => {
+  const place = await createPlayground()
+  const at = (properties: string): string => `echo "::error ${properties}::x"`
+  await place.run(
+    oneJob(`
+- run: |
+    ${at('file=$PWD/src/a.js,line=3,endLine=5,col=2')}
+    ${at('file=/elsewhere/a.js,endLine=4,endColumn=9')}
+    ${at('file=a.js,line=5,endLine=4,col=1')}
+    ${at('file=a.js,line=5,col=7,endColumn=3')}
+    ${at('file=a.js,col=7')}
+`),
+  )
+  const annotations = place.events.flatMap((event) =>
+    event.type === 'annotation'
+      ? [{ ...event.annotation, level: undefined, message: undefined }]
+      : [],
+  )
+  expect(annotations).toEqual([
+    { file: 'src/a.js', line: 3, endLine: 5 },
+    { file: '/elsewhere/a.js', line: 4, endLine: 4, column: 9, endColumn: 9 },
+    { file: 'a.js' },
+    { file: 'a.js', line: 5 },
+    { file: 'a.js' },
+  ])
+})

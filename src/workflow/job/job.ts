@@ -221,7 +221,8 @@ async function runOne(
   const result = await run((name) => {
     const step = { number, id, name }
     engine.emit({ type: 'step-started', job: jobReference, step })
-    return createStepLog({ emit, job: jobReference, step, masker, debug })
+    const { workspace } = job.directories
+    return createStepLog({ emit, job: jobReference, step, masker, workspace, debug })
   })
   // A failing pre or post step fails the job, like any other step.
   if (result.conclusion === 'failure') job.scope.status = 'failure'

@@ -34,6 +34,8 @@ export interface StepLogOptions {
   job: JobReference
   step: StepReference
   masker: Masker
+  /** Directory that the files of annotations are relative to. */
+  workspace: string
   debug: boolean
 }
 
@@ -41,13 +43,15 @@ export interface StepLogOptions {
 interface CommandState {
   log: StepLog
   masker: Masker
+  workspace: string
   set: LoggedCommands
   /** The token that resumes command processing; undefined unless commands are stopped. */
   resumeToken: string | undefined
   echo: boolean
 }
 
-export function createStepLog({ emit, job, step, masker, debug }: StepLogOptions): StepLog {
+export function createStepLog(options: StepLogOptions): StepLog {
+  const { emit, job, step, masker, workspace, debug } = options
   let groupOpen = false
   const say = (text: string, kind: LineKind = 'output'): void => {
     if (kind === 'debug' && !debug) return
@@ -86,7 +90,7 @@ export function createStepLog({ emit, job, step, masker, debug }: StepLogOptions
     resumeToken: undefined,
     echo: debug,
   })
-  const state: CommandState = { log, masker, ...initialState() }
+  const state: CommandState = { log, masker, workspace, ...initialState() }
   return log
 }
 
@@ -119,8 +123,8 @@ type Handler = (state: CommandState, command: LogCommand, line: string) => void
 
 const annotate =
   (level: AnnotationLevel): Handler =>
-  ({ log }, command) =>
-    log.annotate(readAnnotation(level, command))
+  ({ log, workspace }, { properties, data: message }) =>
+    log.annotate({ level, message, ...placeIn(workspace, properties) })
 
 const setValue =
   (kind: 'outputs' | 'state'): Handler =>
@@ -187,19 +191,26 @@ function fail({ log, set }: CommandState, message: string): void {
   log.annotate({ level: 'error', message })
 }
 
-function readAnnotation(level: AnnotationLevel, { properties, data }: LogCommand): Annotation {
-  const annotation: Annotation = { level, message: data }
+/** Reads the place of an annotation, and corrects it as GitHub's runner does: columns count only
+ *  within one line. */
+function placeIn(
+  workspace: string,
+  properties: LogCommand['properties'],
+): Omit<Annotation, 'level' | 'message'> {
   const { title, file } = properties
-  if (title !== undefined) annotation.title = title
-  if (file !== undefined) annotation.file = file
-  for (const [key, property] of [
-    ['line', 'line'],
-    ['endLine', 'endline'],
-    ['column', 'col'],
-    ['endColumn', 'endcolumn'],
-  ] as const) {
-    const value = Number(properties[property])
-    if (Number.isSafeInteger(value) && value > 0) annotation[key] = value
+  const numberOf = (name: string): number | undefined => {
+    const value = Number(properties[name])
+    return Number.isSafeInteger(value) && value > 0 ? value : undefined
   }
-  return annotation
+  const [line, endLine] = spanOf(numberOf('line'), numberOf('endline'))
+  const isOneLine = line !== undefined && (endLine ?? line) === line
+  const [column, endColumn] = isOneLine ? spanOf(numberOf('col'), numberOf('endcolumn')) : []
+  const root = `${workspace}/`
+  const path = file?.startsWith(root) === true ? file.slice(root.length) : file
+  return { title, file: path, line, endLine, column, endColumn }
+}
+
+/** An end alone is also the start; an end before the start makes both invalid. */
+function spanOf(start: number | undefined, end: number | undefined): (number | undefined)[] {
+  return start !== undefined && end !== undefined && end < start ? [] : [start ?? end, end]
 }
