@@ -471,3 +471,17 @@ test('annotations name files of the workspace relative to it, and only places th
     { file: 'a.js' },
   ])
 })
+
+test('empty defaults of a job are those of the workflow', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+defaults: {run: {shell: bash, working-directory: /}}
+jobs:
+  job:
+    runs-on: x
+    defaults: {run: {shell: '\${{ vars.none }}', working-directory: '\${{ vars.none }}'}}
+    steps: [{run: 'set -o | grep pipefail; pwd'}]
+`)
+  expect(run.log('job')).toMatch(/^pipefail\s+on\n\/$/m)
+})

@@ -146,7 +146,7 @@ async function warnOfForeignSystem(
   )
 }
 
-/** The first candidate that sets a value wins. */
+/** The first candidate whose value is not empty wins. */
 async function readDefaults(
   candidates: RunDefaults[],
   scope: Scope,
@@ -154,8 +154,12 @@ async function readDefaults(
   const first = async (
     pick: (defaults: RunDefaults) => Template | undefined,
   ): Promise<string | undefined> => {
-    const found = candidates.map(pick).find((template) => template !== undefined)
-    return found === undefined ? undefined : await evaluateText(found, scope)
+    for (const candidate of candidates) {
+      const template = pick(candidate)
+      const text = template && (await evaluateText(template, scope))
+      if (text) return text
+    }
+    return undefined
   }
   return {
     shell: await first((defaults) => defaults.shell),
