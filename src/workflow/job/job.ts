@@ -187,11 +187,11 @@ async function runSteps(progress: Progress, planned: PlannedJob): Promise<void> 
     const { condition, work } = pre
     const shown = step.name === undefined ? `Run ${step.uses}` : sourceOf(step.name)
     const name = (): Promise<string> => Promise.resolve(shown)
-    const { env, timeoutMinutes } = step
+    const { env, timeoutMinutes, continueOnError } = step
     await runOne(progress, step.id, (openLog) =>
       perform(
         { job, scope, id: step.id, openLog, condition },
-        { prefix: 'Pre ', name, env, timeoutMinutes, continueOnError: undefined, work },
+        { prefix: 'Pre ', name, env, timeoutMinutes, continueOnError, work },
       ),
     )
   }
@@ -228,7 +228,6 @@ async function runOne(
     const { workspace } = job.directories
     return createStepLog({ emit, job: jobReference, step, masker, workspace, debug })
   })
-  // A failing pre or post step fails the job, like any other step.
   if (result.conclusion === 'failure') job.scope.status = 'failure'
   const reference = { number, id, name: masker.mask(result.name) }
   const { outcome, conclusion } = result

@@ -127,18 +127,16 @@ function createBody(
         run: async (openLog) =>
           await perform(
             {
-              job,
+              ...place,
               scope: { ...job.scope, env: added, inputs: scope.inputs },
-              id,
               openLog,
               condition,
             },
             {
+              ...work,
               prefix: 'Post ',
               name: () => Promise.resolve(name),
               env: undefined,
-              timeoutMinutes: work.timeoutMinutes,
-              continueOnError: undefined,
               work: later,
             },
           ),
