@@ -23,3 +23,13 @@ test('continue-on-error of a step covers the pre and post scripts of its action'
     ['failure', 'success'],
   ])
 })
+
+test('the pre script of an action in the workspace is not run, with a warning', async () => {
+  const place = await createPlayground()
+  await writeAction(place)
+  const run = await place.run(
+    oneJob('- uses: actions/checkout@v6\n- {uses: ./js, continue-on-error: true}'),
+  )
+  expect(run.conclusion).toBe('success')
+  expect(run.log('job')).toContain("`pre` execution is not supported for local action from './js'")
+})

@@ -18,14 +18,15 @@ export interface JavaScriptUse {
   home: RepositoryPlace | undefined
 }
 
-/** Runs main. Runs pre right before it, unless pre ran when the job started. Errors:
- *  StepFailure. */
+/** Runs main. Runs pre right before it, unless pre ran when the job started or, as on a runner, the
+ *  action is in the workspace. Errors: StepFailure. */
 export async function runJavaScript(body: StepBody, use: JavaScriptUse): Promise<void> {
   const { runs } = use
   const record = recordOf(body, use)
   if (runs.pre !== undefined && !record.preDone) {
-    if (use.home !== undefined) await runPre(body, use)
-    else body.log.say(`skipping pre script of local action ${use.step.uses}`, 'debug')
+    const message = `\`pre\` execution is not supported for local action from '${use.step.uses}'`
+    if (use.home === undefined) body.log.annotate({ level: 'warning', message })
+    else await runPre(body, use)
   }
   addPost(body, use, record)
   await runActionScript(body, use, runs.main, record.state)
