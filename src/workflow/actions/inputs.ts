@@ -25,11 +25,7 @@ export async function readBuiltInInputs(
   defaults: Record<string, string>,
 ): Promise<Inputs> {
   const given = await evaluateTextMap(step.inputs, body.expressions)
-  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(defaults, name.toLowerCase()))
-  if (unknown.length > 0) {
-    const message = `Unexpected input(s) '${unknown.join("', '")}', valid inputs are ['${Object.keys(defaults).join("', '")}']`
-    body.log.annotate({ level: 'warning', message })
-  }
+  warnOfUnknown(body, Object.keys(given), Object.keys(defaults))
   const values = new Map(Object.entries(defaults))
   for (const [name, value] of Object.entries(given)) values.set(name.toLowerCase(), value)
   const text = (name: string): string => (values.get(name) ?? '').trim()
@@ -70,23 +66,27 @@ export async function readActionInputs(
   const inputs: Record<string, string> = {}
   for (const [name, value] of Object.entries(given)) {
     const input = known.get(name.toLowerCase())
-    if (input === undefined) {
-      const names = action.inputs.map((candidate) => candidate.name).join("', '")
-      log.annotate({
-        level: 'warning',
-        message: `Unexpected input(s) '${name}', valid inputs are ['${names}']`,
-      })
-    } else if (input.deprecationMessage !== undefined) {
+    if (input?.deprecationMessage !== undefined) {
       const message = `Input '${name}' has been deprecated with message: ${input.deprecationMessage}`
       log.annotate({ level: 'warning', message })
     }
     inputs[input?.name ?? name] = value
   }
+  const names = action.inputs.map(({ name }) => name)
+  warnOfUnknown(body, Object.keys(given), names)
   for (const input of action.inputs) {
     if (Object.hasOwn(inputs, input.name) || input.default === undefined) continue
     inputs[input.name] = await evaluateText(input.default, body.expressions)
   }
   return inputs
+}
+
+function warnOfUnknown({ log }: StepBody, given: string[], known: string[]): void {
+  const valid = new Set(known.map((name) => name.toLowerCase()))
+  const unknown = given.filter((name) => !valid.has(name.toLowerCase()))
+  if (unknown.length === 0) return
+  const message = `Unexpected input(s) '${unknown.join("', '")}', valid inputs are ['${known.join("', '")}']`
+  log.annotate({ level: 'warning', message })
 }
 
 /** Returns the INPUT_* variables: names in upper case, spaces replaced by underscores, everything
