@@ -198,7 +198,8 @@ export async function representRunZip(
     zipFormatVersion,
     ...parts.map(({ artifact, facts }) => [artifact.name, artifactFacts(artifact), facts]),
   )
-  const members: MembersFrom = (firstPage) => runMembers(reader, parts, firstPage)
+  const members: MembersFrom = (firstPage) =>
+    runMembers(reader, parts, { firstPage, signal: options.signal })
   const marks = zipMarksOf(reader.metadata, name)
   const run = artifacts[0]?.runNumber
   const isWhole = parts.every(({ filter }) => filter === undefined)
@@ -218,7 +219,7 @@ type RunPart = ArchivePart & { artifact: Artifact }
 async function* runMembers(
   reader: Reader,
   parts: readonly RunPart[],
-  firstPage: number,
+  { firstPage, signal }: { firstPage: number; signal: AbortSignal | undefined },
 ): AsyncGenerator<Batch<ZipMember>> {
   let folderPage = 0
   for (const { artifact, filter } of parts) {
@@ -228,8 +229,10 @@ async function* runMembers(
     if (firstPage >= folderPage) continue
     if (firstPage < base) yield { page: base - 1, members: [zipFolder(name)] }
     const own = { prefix: `${name}/`, filter, firstPage: Math.max(firstPage - base, 0) }
-    for await (const { page, members } of zipMembers(reader, artifact, own))
+    for await (const { page, members } of zipMembers(reader, artifact, own)) {
+      signal?.throwIfAborted()
       yield { page: page === undefined ? page : base + page, members }
+    }
   }
 }
 

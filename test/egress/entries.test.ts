@@ -1,5 +1,6 @@
 /** Entries as members of archives. */
 import { expect, test } from 'vitest'
+import { representRunZip } from '../../src/egress/egress.ts'
 import { tarMembers } from '../../src/egress/entries.ts'
 import { createMemoryStore } from './memory-store.ts'
 
@@ -24,4 +25,11 @@ test('members are yielded in order, a few at a time, with turns of the event loo
   expect(seen).toEqual(paths)
   expect(largest).toBeLessThanOrEqual(100)
   expect(turns).toBeGreaterThan(10)
+})
+
+test('the zip of a run is not measured further when its client has gone', async () => {
+  const store = createMemoryStore()
+  const artifact = store.addArtifact([{ kind: 'directory', path: 'd' }])
+  const signal = AbortSignal.abort(new Error('the client hung up'))
+  await expect(representRunZip(store.reader, [artifact], { signal })).rejects.toThrow('hung up')
 })
