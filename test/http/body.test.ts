@@ -3,7 +3,7 @@
 import { type ServerType, serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -310,6 +310,19 @@ describe('bodies over a socket', () => {
       expect(body.length).toBeLessThan(bytes.length)
       expect(body.at(-1) === 0xff && body.at(-4096) === 0xff).toBe(mode === 'stock-zip')
     }
+  })
+
+  test('leave nothing on `graceOver`, which lasts as long as the server', async () => {
+    const cut = new AbortController()
+    for (const given of [{}, { failAt: 100_000 }]) {
+      const served = appWith(bytes, { cut: cut.signal, ...given })
+      await download(await listen(served.app))
+      await served.ended
+    }
+    expect(getEventListeners(cut.signal, 'abort')).toEqual([])
+    // Node keeps the results of `AbortSignal.any` in a field of its own.
+    const fields = Object.getOwnPropertySymbols(cut.signal).map((each) => each.description)
+    expect(fields).not.toContain('kDependantSignals')
   })
 
   test.each(['the chunk comes', 'the read fails'])(

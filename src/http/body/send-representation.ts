@@ -6,6 +6,7 @@
  *    stock-zip      chunked without a length: the body ends normally, after a tail that no zip
  *                   reader accepts, because stock clients take a destroyed connection for
  *                   success (GITHUB-PROTOCOL §11.3) */
+import { setMaxListeners } from 'node:events'
 import { lengthHeader } from '../../api/completeness.ts'
 import { type ByteRange, formatContentRange, parseByteRange } from '../../core/bytes/byte-range.ts'
 import { digestToBytes } from '../../core/bytes/digest.ts'
@@ -139,18 +140,30 @@ async function openBody(
   representation: Representation,
   { range, mode, onEnd }: { range: ByteRange } & Pick<SendOptions, 'mode' | 'onEnd'>,
 ): Promise<ReadableStream<Uint8Array>> {
+  graceOver.throwIfAborted()
   const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, graceOver])
-  const chunks = representation.read(range.start, range.end, signal)[Symbol.asyncIterator]()
-  let next: IteratorResult<Buffer> | undefined = await chunks.next()
+  const onGraceOver = (): void => stop.abort(graceOver.reason)
+  // On Node 20 each `AbortSignal.any` on a signal would take memory for as long as the server runs.
+  setMaxListeners(0, graceOver)
+  graceOver.addEventListener('abort', onGraceOver)
+  const unlisten = (): void => graceOver.removeEventListener('abort', onGraceOver)
+  const chunks = representation.read(range.start, range.end, stop.signal)[Symbol.asyncIterator]()
+  let next: IteratorResult<Buffer> | undefined = await chunks.next().catch((error: unknown) => {
+    unlisten()
+    throw error
+  })
   const outgoing = outgoingOf(c)
   let bytesLeft = range.end - range.start
+  const end = async (): Promise<void> => {
+    unlisten()
+    await onEnd?.()
+  }
   const close = async (reason: string): Promise<void> => {
     stop.abort(new Error(reason))
     try {
       await chunks.return?.()
     } finally {
-      await onEnd?.()
+      await end()
     }
   }
   watchIdle(c, config.idleMs)
@@ -167,7 +180,7 @@ async function openBody(
           const chunk = next ?? (await chunks.next())
           next = undefined
           if (chunk.done === true) {
-            await onEnd?.()
+            await end()
             controller.close()
           } else {
             controller.enqueue(chunk.value)
