@@ -14,6 +14,8 @@ export function leftovers(path: string): Record<string, number> {
         AND NOT EXISTS (SELECT 1 FROM streams s JOIN skeleton_streams k ON k.stream_id = s.id WHERE s.blob_id = b.id)`,
     'blobs without a copy': `SELECT count(*) AS n FROM blobs b WHERE b.part_count = 0
       AND NOT EXISTS (SELECT 1 FROM streams s WHERE s.id = b.copy_stream_id)`,
+    'parts of no file in parts': `SELECT count(*) AS n FROM composite_parts c
+      WHERE NOT EXISTS (SELECT 1 FROM blobs b WHERE b.id = c.composite_id AND b.part_count > 0)`,
     'streams that serve nothing': `SELECT count(*) AS n FROM streams s JOIN blobs b ON b.id = s.blob_id
       WHERE s.id IS NOT b.copy_stream_id
         AND (s.id IS NOT b.joining_stream_id

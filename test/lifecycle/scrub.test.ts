@@ -449,9 +449,10 @@ describe('damage heals', () => {
       },
     ],
   ])('of a file in chunks, by %s', async (_how, putAgain) => {
-    const store = await openStore()
+    const { store } = await openTree()
+    await store.putZip('stock', files)
     const content = randomText(700_000)
-    const id = await store.putTar('tree', { large: content })
+    const id = await store.putTar('large', { large: content })
     const { entry } = (await store.metadata.findEntry(id, 'large'))!
     if (entry.kind !== 'file') throw new Error('no file')
     const [, part] = await store.metadata.readParts(entry.blob.blobId, 0, 2)

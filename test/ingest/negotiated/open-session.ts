@@ -47,8 +47,8 @@ function summaryOf(files: Files): ManifestSummary {
   return { treeDigest, entryCount, fileCount: entryCount, logicalBytes }
 }
 
-export function record(content: Buffer, kind: 'blob' | 'firstPart' = 'blob'): Buffer {
-  const stream = encodeJoiningSync(content, 6)
+export function record(content: Buffer, kind: 'blob' | 'firstPart' = 'blob', level = 6): Buffer {
+  const stream = encodeJoiningSync(content, level)
   const head = { kind, sizeBytes: content.length, lengthBytes: stream.length }
   return Buffer.concat([encodeBlobRecordHead(head), stream])
 }
