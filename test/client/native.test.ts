@@ -442,6 +442,22 @@ describe('a download', () => {
     },
   )
 
+  test('after an earlier one plans and fetches what has changed and what is new, in path order', async () => {
+    const client = clientWith(await makeDirectory())
+    const back = await makeDirectory()
+    const old = await makeDirectory({ b: '1', c: '1' })
+    // A file that is as young as the cache may change unnoticed, so it is not cached.
+    for (const path of ['b', 'c']) await utimes(join(old, path), 1_600_000_000, 1_600_000_000)
+    const earlier = await uploadDirectory(client, old)
+    await client.download({ artifact: earlier.artifact, destination: back })
+    const root = await makeDirectory({ b: '2', c: '1', z: '2' })
+    const { artifact } = await uploadDirectory(client, root)
+    const { planned } = await client.download({ artifact, destination: back, dryRun: true })
+    expect(planned).toEqual({ write: ['b', 'z'], delete: [] })
+    await client.download({ artifact, destination: back })
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+
   test('remembers the stats of files, except of those that may change without new ones', async () => {
     const files = { old: 'o', young: 'y' }
     const back = await makeDirectory(files)
