@@ -134,7 +134,8 @@ describe('a rebuild', () => {
   test('can be repeated with the same result', async () => {
     const lost = await openLost()
     await rebuild(lost)
-    expect(await rebuild(lost)).toMatchObject({ packs: 0, knownPacks: 2 })
+    for (let time = 0; time < 2; time++)
+      expect(await rebuild(lost)).toMatchObject({ packs: 0, knownPacks: 2 })
   })
 
   test('resumes after a crash between any two steps', async () => {

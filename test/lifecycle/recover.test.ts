@@ -5,9 +5,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { parseArtifactName } from '../../src/core/artifact.ts'
+import { notFound } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
+import { missingPacks } from '../../src/lifecycle/recovery/missing-packs.ts'
 import { recover } from '../../src/lifecycle/recovery/recover.ts'
+import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openStore, type TestStore } from '../ingest/open-store.ts'
 import { scrubNow } from './collection.ts'
 import { packPaths } from './stored-bytes.ts'
@@ -127,4 +130,21 @@ test('a lost pack does not stop the start, after a crash only once scrub has fou
   })
   expect(await scrubNow(store.ports)).toMatchObject({ damagedArtifacts: 1 })
   expect(await recoverAt(store.directory, store.ports)).toMatchObject({ unknownPacks: 1 })
+})
+
+test('a pack that a listing leaves out is missing only if it cannot be read either', async () => {
+  const { metadata, packs, putTar } = await openStore()
+  await putTar('tree', { 'a.txt': 'there' })
+  async function* list(): AsyncGenerator<never> {}
+  const missing = async (read: PackStore['read']): Promise<number> => {
+    let count = 0
+    for await (const _ of missingPacks({ metadata, packs: { list, read } })) count += 1
+    return count
+  }
+  const fail = (error: Error) => async (): Promise<never> => {
+    throw error
+  }
+  expect(await missing(packs.read)).toBe(0)
+  expect(await missing(fail(notFound('pack', 'gone')))).toBe(1)
+  await expect(missing(fail(new Error('unreachable')))).rejects.toThrow('unreachable')
 })
