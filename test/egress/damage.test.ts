@@ -121,6 +121,24 @@ test('a pack that ends early marks the copies beyond its end and no others', asy
   expect(store.marked).toEqual([placeOf(file.blob.copy!)])
 })
 
+test('a bad sector marks the copies that it lies in and no others', async () => {
+  const store = createMemoryStore()
+  const { marked, reader } = store
+  const artifact = store.addArtifact(specs)
+  const { blob } = await fileOf(store, artifact, 'c')
+  const [, second] = await reader.metadata.readParts(blob.blobId, 0, 2)
+  const badAt = second!.copy.offset + 10
+  const read: typeof reader.packs.read = async (name, offset, lengthBytes, into) => {
+    if (offset > badAt || badAt >= offset + lengthBytes)
+      return await reader.packs.read(name, offset, lengthBytes, into)
+    throw storeError('blob_damaged', 'the medium fails', { digest: null, paths: [] })
+  }
+  const packs = { ...reader.packs, read }
+  const { error } = await emitted(await representZip({ ...reader, packs }, artifact))
+  expect(hasCode(error, 'blob_damaged') && error.details.paths).toEqual(['c'])
+  expect(marked).toEqual([placeOf(second!.copy)])
+})
+
 test('a missing pack fails the transfer and marks nothing', async () => {
   const store = createMemoryStore()
   const zip = await representZip(store.reader, store.addArtifact(specs))
