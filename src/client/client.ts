@@ -191,7 +191,7 @@ function defaultCacheDir(): string | null {
   return home === null ? null : join(home, '.cache', 'trove')
 }
 
-/** Runs `work` with worker threads and a signal that live as long as this call. A program may
+/** Runs `work` with a pool of worker threads and a signal for this call alone. A program may
  *  pass one signal to all its calls; on Node 20 each `AbortSignal.any` on it would leak memory
  *  until that signal is collected. */
 async function inOneCall<T>(

@@ -1,12 +1,10 @@
 /** The worker threads that work on files. Tasks wait in one queue; a worker is handed its next
  *  task while it is busy, so that it never waits for the main thread. Another worker is started
- *  only when tasks wait or are expected: one worker can handle a small amount of work, and
- *  starting one takes 0.1 s of processor time. */
+ *  only when tasks wait or are expected: one worker can handle a small amount of work. */
 import { availableParallelism } from 'node:os'
-import { startThread } from '../../program-files.ts'
-import { createThreadClient, type ThreadClient } from '../../worker-thread.ts'
 import { FileError } from './file-error.ts'
 import type { FileAnswers, FileTask } from './file-tasks.ts'
+import { type FileReply, type FileThread, leaveFileThread, takeFileThread } from './file-threads.ts'
 
 export interface FilePool {
   /** Upper bound on worker threads. */
@@ -19,14 +17,9 @@ export interface FilePool {
   ): Promise<FileAnswers[Task['kind']]>
   /** Starts the workers needed for `tasks` tasks that are about to come. */
   expect(tasks: number): void
-  /** Stops the workers; waiting tasks fail. */
+  /** Gives the workers back (file-threads.ts); running and waiting tasks fail. */
   close(): Promise<void>
 }
-
-/** `trouble` carries a FileError, whose class would be lost between threads. */
-export type FileReply =
-  | FileAnswers[keyof FileAnswers]
-  | { trouble: { path: string; reason: string } }
 
 interface Waiting {
   task: FileTask
@@ -35,14 +28,6 @@ interface Waiting {
   reject(error: Error): void
 }
 
-interface Thread {
-  client: ThreadClient<FileTask, FileReply>
-  /** Tasks handed to the worker and not yet finished. */
-  tasks: number
-}
-
-/** A task holds the sizes of one file's parts: a million at most, those of 64 GiB that repeat. */
-const heapMiB = { old: 256, young: 3 }
 export const tasksPerThread = 2
 const threadsMax = 64
 
@@ -57,15 +42,12 @@ export function openFilePool(jobs: number | null): FilePool {
     ended ??= error
     for (const { reject } of waiting.splice(0)) reject(error)
   }
-  const start = (): Thread => {
-    const worker = startThread('client/files/file-worker.ts', { heapMiB })
-    const client: Thread['client'] = createThreadClient(worker, 'file')
-    void client.died.then(end)
-    const thread = { client, tasks: 0 }
+  const start = (): FileThread => {
+    const thread = takeFileThread(end)
     threads.push(thread)
     return thread
   }
-  const give = (thread: Thread): void => {
+  const give = (thread: FileThread): void => {
     while (thread.tasks < tasksPerThread) {
       const next = waiting.shift()
       if (next === undefined) return
@@ -80,7 +62,7 @@ export function openFilePool(jobs: number | null): FilePool {
   }
 
   const count = Math.min(threadsMax, Math.max(1, jobs ?? availableParallelism()))
-  const threads: Thread[] = []
+  const threads: FileThread[] = []
   // Started at once, so that it is ready when the first files are known.
   start()
 
@@ -103,7 +85,7 @@ export function openFilePool(jobs: number | null): FilePool {
     },
     close: async () => {
       end(new Error('the file pool is closed'))
-      await Promise.all(threads.map(async ({ client }) => await client.terminate()))
+      await Promise.all(threads.splice(0).map(leaveFileThread))
     },
   }
 }
