@@ -84,9 +84,14 @@ export async function addComposite(
     const outcome = await metadata.healBlob(healing, await measure(metadata, healing))
     if (outcome === 'healed') return
   }
-  throw storeError('busy', 'a damaged file of this upload is being healed; try again later', {
-    what: 'healing',
-  })
+  throw awaitsHealing()
+}
+
+/** The error for an upload with content that is stored damaged, and whose new stream cannot take
+ *  over yet because another upload in progress refers to it. */
+export function awaitsHealing(cause?: unknown): Error {
+  const message = 'a damaged file of this upload is being healed; try again later'
+  return storeError('busy', message, { what: 'healing' }, { cause })
 }
 
 async function measure(metadata: Metadata, healing: Healing): Promise<MeasuredHolder[]> {

@@ -3,6 +3,7 @@
  *  commit. */
 import type { ArtifactKind } from '../core/artifact.ts'
 import type { Digest } from '../core/bytes/digest.ts'
+import { hasCode } from '../core/errors.ts'
 import { type ManifestSummary, createManifestHasher } from '../core/manifest/manifest.ts'
 import { manifestPages } from '../core/manifest/manifest-pages.ts'
 import { encodeTimes } from '../core/manifest/modification-times.ts'
@@ -15,6 +16,7 @@ import {
 import { withReadLease } from '../egress/read-lease.ts'
 import type { Published } from '../metadata/metadata.ts'
 import type { SortedEntries } from './entry-table.ts'
+import { awaitsHealing } from './heal.ts'
 import type { IngestSession } from './session.ts'
 
 export interface Publication {
@@ -33,7 +35,7 @@ export interface Publication {
   stageContent?: () => Promise<void>
 }
 
-/** Errors: name_taken, session_ended. */
+/** Errors: name_taken, session_ended, busy (a file waits to be healed). */
 export async function publish(
   session: IngestSession,
   entries: SortedEntries,
@@ -90,7 +92,12 @@ async function stageManifest(
   const meter = createRepresentationMeter()
   for (const { page, first, count } of manifestPages(entries.count)) {
     const batch = Array.from({ length: count }, (_, index) => entries.entry(first + index))
-    meter.add(await metadata.stageManifestPage(id, manifestId, page, batch))
+    try {
+      meter.add(await metadata.stageManifestPage(id, manifestId, page, batch))
+    } catch (error) {
+      // The session has stored or leased all of it, so what cannot be read is damaged.
+      throw hasCode(error, 'not_found') ? awaitsHealing(error) : error
+    }
   }
   return { manifestId, measured: meter.lengths() }
 }
