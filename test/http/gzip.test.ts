@@ -18,12 +18,15 @@ test('long lists and manifests are gzipped if that is accepted, and short ones a
     `${artifact}/directory?path=d`,
     `${artifact}/sizes?path=d`,
     `${artifact}/manifest`,
+    `/api/v1/compare?base=id:${id}&head=id:${id}`,
+    '/api/v1/search?path=d/*',
+    '/openapi.json',
     '/repos/octo/lists/actions/artifacts',
   ]) {
     const [plain, packed] = [await at(path, 'identity'), await at(path, 'gzip')]
     expect([path, plain.headers.get('vary'), plain.headers.get('content-encoding')]).toEqual([
       path,
-      'Accept-Encoding',
+      path.includes('/compare') ? 'Accept, Accept-Encoding' : 'Accept-Encoding',
       null,
     ])
     expect([path, packed.headers.get('content-encoding')]).toEqual([path, 'gzip'])

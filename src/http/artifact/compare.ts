@@ -14,6 +14,7 @@ import { artifactMessage, entryMessage } from './artifact-message.ts'
 import { requireReader } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv } from '../context.ts'
 import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
+import { sendJson } from '../body/gzip.ts'
 import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
 
 export function addCompareRoutes(app: Hono<AppEnv>, context: AppContext): void {
@@ -41,16 +42,19 @@ export function addCompareRoutes(app: Hono<AppEnv>, context: AppContext): void {
         const first = { ...messageOf(comparison), differences: differences.length }
         return await pack(linesOf(comparisonLines(first, differences)), signal)
       })
-      return await sendPieces(context, c, unpacked(packed), { type: ndjsonType })
+      return await sendPieces(context, c, unpacked(packed), {
+        type: ndjsonType,
+        gzip: { level: 1 },
+      })
     }
     // Nothing is kept between requests: each page repeats the merge, which reads no file contents.
     const first = parseOffsetCursor(query.cursor) ?? 0
-    return await compareEntries(sides, (comparison) => {
+    return await compareEntries(sides, async (comparison) => {
       const { differences } = comparison
       const end = first + query.limit
       const nextCursor = linkNext(context, c, end < differences.length ? end : null)
       const items = differences.slice(first, end).map(differenceMessage)
-      return c.json({ ...messageOf(comparison), items, nextCursor })
+      return await sendJson(c, { ...messageOf(comparison), items, nextCursor })
     })
   })
 }

@@ -1,5 +1,6 @@
 /** `GET /search`: matching paths inside artifacts, one match per line. */
 import type { Hono } from 'hono'
+import { constants } from 'node:zlib'
 import type { WireSearchLine, WireSearchMatch } from '../../api/messages.ts'
 import { searchPath } from '../../api/paths.ts'
 import { searchQuery } from '../../api/queries.ts'
@@ -38,11 +39,13 @@ export function addSearchRoutes(app: Hono<AppEnv>, context: AppContext): void {
     const search = { globs, limit, from, msMax, signal }
     const lines =
       filter === null ? end(null) : linesOf(context, searchNewest(context, filter, search))
-    return await sendPieces(context, c, lines, { type: ndjsonType })
+    // Each match is flushed: the next one can be far away.
+    const gzip = { level: 1, flush: constants.Z_SYNC_FLUSH }
+    return await sendPieces(context, c, lines, { type: ndjsonType, gzip })
   })
 }
 
-/** Sends the matches of each step at once: the next match can be far away. */
+/** Yields the matches of each step at once. */
 async function* linesOf(
   { metadata, now }: AppContext,
   steps: AsyncGenerator<Matches, SearchPlace | null, undefined>,

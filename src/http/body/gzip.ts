@@ -40,7 +40,8 @@ const shortBytes = 1024
  *  connection. */
 export async function sendJson(c: AppRequest, value: object): Promise<Response> {
   const bytes = Buffer.from(JSON.stringify(value))
-  const headers = { 'content-type': 'application/json', vary: 'Accept-Encoding' }
+  const headers = { 'content-type': 'application/json' }
+  c.header('vary', 'Accept-Encoding', { append: true })
   if (bytes.length < shortBytes) return c.body(bytes, 200, headers)
   return await sendBytes(c, bytes, { headers, level: 1 })
 }

@@ -51,13 +51,13 @@ export async function sendPieces(
   },
 ): Promise<Response> {
   const packs = gzip !== undefined && acceptsGzip(c)
+  if (gzip !== undefined) c.header('vary', 'Accept-Encoding', { append: true })
   const isHead = c.req.method === 'HEAD'
   const sent = packs && !isHead ? gzipped(pieces, gzip) : pieces
   const first = await sent.next()
   const all = {
     'content-type': type,
     ...headers,
-    ...(gzip !== undefined && { vary: 'Accept-Encoding' }),
     ...(packs && { 'content-encoding': 'gzip' }),
   }
   if (isHead) {
