@@ -80,6 +80,8 @@ export interface ArtifactFilter {
   beforeId?: number
   /** Only artifacts newer than this one. */
   afterId?: number
+  /** All but this one. */
+  exceptId?: number
   /** Only artifacts made at this instant or later. */
   createdSince?: number | undefined
   /** Default: available or damaged, and unexpired at `now`. */

@@ -76,8 +76,7 @@ async function relatedFields(
   now: number,
 ): Promise<Pick<WireArtifactDetail, 'sameTree' | 'previous'>> {
   const { id, manifestId } = artifact
-  const older = await metadata.sumArtifacts({ manifestId, beforeId: id }, now)
-  const newer = await metadata.sumArtifacts({ manifestId, afterId: id }, now)
+  const { artifacts } = await metadata.sumArtifacts({ manifestId, exceptId: id }, now)
   const before = await previousOf(metadata, artifact, now)
   const previous = before && {
     id: before.id,
@@ -86,7 +85,7 @@ async function relatedFields(
     createdAt: instant(before.createdAt),
     logicalBytes: before.logicalBytes,
   }
-  return { sameTree: older.artifacts + newer.artifacts, previous: previous ?? null }
+  return { sameTree: artifacts, previous: previous ?? null }
 }
 
 async function listArtifacts(context: AppContext, c: AppRequest): Promise<Response> {

@@ -1,5 +1,5 @@
 /** Translates a filter to conditions on the rows of artifacts. */
-import { type SQL, and, eq, gt, gte, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import { type SQL, and, eq, gt, gte, isNull, lt, lte, ne, or, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import { dismissedSecrets, manifestSecrets } from '../../../../schema/secrets.ts'
@@ -44,6 +44,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     given(filter.blobId, holdsBlob),
     given(filter.beforeId, (id) => lt(plain(artifacts.id), id)),
     given(filter.afterId, (id) => gt(plain(artifacts.id), id)),
+    given(filter.exceptId, (id) => ne(plain(artifacts.id), id)),
     given(filter.createdSince, (since) => gte(plain(artifacts.createdAt), since)),
     given(filter.ids, (ids) => isOneOf(plain(artifacts.id), ids)),
     stateCondition(filter.state, now),
