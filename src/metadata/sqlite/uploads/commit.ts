@@ -19,15 +19,8 @@ import type { Connection } from '../connection/connection.ts'
 import type { Removal } from '../artifacts/removal.ts'
 import { type SessionRow, createSessionFinder } from './sessions.ts'
 
-interface ManifestRow {
-  id: number
-  projectId: number
-  treeDigest: Buffer
-  entryCount: number
-  stagedEntries: number
-  state: number
-  sessionId: number | null
-}
+type ManifestRow = typeof manifests.$inferSelect
+type ManifestFinder = (id: number) => ManifestRow | undefined
 
 interface FreedName {
   same?: number
@@ -41,8 +34,9 @@ export function createCommit(
 ): Metadata['commitArtifact'] {
   const { orm, write } = connection
   const findSession = createSessionFinder(connection)
-  const manifestRows = createManifestPublication(connection)
-  const freeName = createNameFreeing(connection, removal)
+  const findManifest = createManifestFinder(connection)
+  const manifestRows = createManifestPublication(connection, findManifest)
+  const freeName = createNameFreeing(connection, removal, findManifest)
   const insertArtifact = createArtifactInsertion(connection)
   const findArtifact = createArtifactFinder(connection)
 
@@ -62,7 +56,11 @@ export function createCommit(
     const { same, replaced, pinned = false } = freeName(wanted, manifest.treeDigest, now)
     const artifactId =
       same ??
-      insertArtifact(session, manifestRows.publish(session, manifest), { ...wanted, pinned })
+      insertArtifact(
+        session,
+        { id: manifestRows.publish(session, manifest), logicalBytes: manifest.logicalBytes },
+        { ...wanted, pinned },
+      )
     if (same === undefined) {
       checkBounds({ runId: wanted.runId, projectId: session.projectId }, now)
       // Damage found since the manifest was staged was not attributed to this artifact.
@@ -91,7 +89,10 @@ export function createCommit(
   }
 }
 
-function createManifestPublication({ prepare }: Connection): {
+function createManifestPublication(
+  { prepare }: Connection,
+  findManifest: ManifestFinder,
+): {
   /** The manifest of that id, which the session staged or leases. */
   find(session: SessionRow, manifestId: number): ManifestRow
   /** Makes the manifest live and returns the id that the artifact is to use: that of an equal
@@ -100,11 +101,6 @@ function createManifestPublication({ prepare }: Connection): {
    *  streams that the skeleton names. */
   publish(session: SessionRow, manifest: ManifestRow): number
 } {
-  const findById = prepare<[number], ManifestRow>(
-    `SELECT id, project_id AS projectId, tree_digest AS treeDigest, entry_count AS entryCount,
-       staged_entries AS stagedEntries, state, session_id AS sessionId
-     FROM manifests WHERE id = ?`,
-  )
   const findLive = prepare<[number, Buffer], { id: number }>(
     'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
   )
@@ -119,7 +115,7 @@ function createManifestPublication({ prepare }: Connection): {
   )
   return {
     find: (session, manifestId) => {
-      const manifest = findById.get(manifestId)
+      const manifest = findManifest(manifestId)
       assert(manifest?.projectId === session.projectId, `no manifest ${manifestId} in the project`)
       if (manifest.state === manifestState.staged) {
         assert.equal(
@@ -143,9 +139,7 @@ function createManifestPublication({ prepare }: Connection): {
   }
 }
 
-function createManifestFinder(
-  orm: Connection['orm'],
-): (id: number) => typeof manifests.$inferSelect | undefined {
+function createManifestFinder({ orm }: Connection): ManifestFinder {
   const query = orm
     .select()
     .from(manifests)
@@ -161,8 +155,8 @@ function createManifestFinder(
 function createNameFreeing(
   { orm }: Connection,
   removal: Removal,
+  findManifest: ManifestFinder,
 ): (wanted: NewArtifact, treeDigest: Buffer, now: number) => FreedName {
-  const findManifest = createManifestFinder(orm)
   const findHolder = orm
     .select()
     .from(artifacts)
@@ -202,20 +196,22 @@ function createNameFreeing(
 
 function createArtifactInsertion(
   connection: Connection,
-): (session: SessionRow, manifestId: number, wanted: NewArtifact & { pinned: boolean }) => number {
+): (
+  session: SessionRow,
+  manifest: Pick<ManifestRow, 'id' | 'logicalBytes'>,
+  wanted: NewArtifact & { pinned: boolean },
+) => number {
   const { orm } = connection
   const count = createArtifactCounting(connection)
-  const findManifest = createManifestFinder(orm)
   const findRun = orm
     .select()
     .from(runs)
     .where(eq(runs.id, sql.placeholder('id')))
     .prepare()
-  return (session, manifestId, wanted) => {
+  return (session, { id: manifestId, logicalBytes }, wanted) => {
     const run = findRun.get({ id: wanted.runId })
     assert(run?.projectId === session.projectId, `run ${wanted.runId} is not in the project`)
     const { onConflict: _onConflict, uploadId: _uploadId, by: _by, now: _now, ...columns } = wanted
-    const manifest = findManifest(manifestId)
     count({ manifestId, projectId: session.projectId }, { live: 1 })
     const row = orm
       .insert(artifacts)
@@ -227,7 +223,7 @@ function createArtifactInsertion(
         state: 'available',
         zipDigest: wanted.zipDigest && digestToBytes(wanted.zipDigest),
         zipPages: wanted.zipPages && Buffer.from(wanted.zipPages),
-        logicalBytes: manifest!.logicalBytes,
+        logicalBytes,
         latestOf: latestBranch(run),
         endsAt: wanted.pinned ? endOfTime : wanted.expiresAt,
         version: 1,
