@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { maxHeaderSize, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type ErrorCode, errorCodeOf, retryableCodes } from '../core/errors.ts'
+import { type ErrorCode, errorCodeOf } from '../core/errors.ts'
+import { problemBody } from './problem.ts'
 
 /** Responds to what no app sees, unless part of another response was sent, and closes the
  *  connection. */
@@ -13,11 +14,9 @@ export function rejectMalformed(error: Error, socket: Duplex, isAnswering: boole
 
 function responseTo(error: Error): string {
   const [status, code, detail] = describe(error)
-  const title = STATUS_CODES[status]
+  const title = STATUS_CODES[status]!
   const requestId = randomBytes(8).toString('hex')
-  const retryable = retryableCodes.has(code)
-  const problem = { type: 'about:blank', title, status, detail, code, retryable, requestId }
-  const body = JSON.stringify(problem)
+  const body = JSON.stringify(problemBody({ status, title, code, detail, requestId }))
   return [
     `HTTP/1.1 ${status} ${title}`,
     'Connection: close',

@@ -65,20 +65,41 @@ export function problemStatus(code: ErrorCode): number {
 export function problemResponse(error: StoreError | undefined, requestId: string): Response {
   const status = error === undefined ? 500 : statusOf[error.code]
   const details = error?.details ?? {}
+  const { code, message: detail } = error ?? { code: null, message: bugText(requestId) }
   const body = {
-    type: 'about:blank',
-    title: titles[status],
-    status,
-    detail: error?.message ?? bugText(requestId),
-    code: error?.code ?? 'internal',
-    retryable: error !== undefined && retryableCodes.has(error.code),
-    requestId,
+    ...problemBody({ status, title: titles[status], code, detail, requestId }),
     ...wireDetails(details),
   }
   const headers = problemHeaders(status, details)
   headers.set('content-type', 'application/problem+json')
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="trove"')
   return new Response(JSON.stringify(body), { status, headers })
+}
+
+/** The fields of every problem; `code` is null for a bug. */
+export function problemBody({
+  status,
+  title,
+  code,
+  detail,
+  requestId,
+}: {
+  status: number
+  title: string
+  code: ErrorCode | null
+  detail: string
+  requestId: string
+}): object {
+  const retryable = code !== null && retryableCodes.has(code)
+  return {
+    type: 'about:blank',
+    title,
+    status,
+    detail,
+    code: code ?? 'internal',
+    retryable,
+    requestId,
+  }
 }
 
 /** The header fields that a failure has in any format. */
