@@ -6,6 +6,7 @@
  *    tree    → its zip is generated
  *  A zip of a subset of paths is always generated. The tar.gz, and the zip of a run, are generated
  *  for every kind. */
+import { baseName } from '../core/manifest/entry.ts'
 import { digestOf } from '../core/bytes/digest.ts'
 import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
 import { limits } from '../core/limits.ts'
@@ -124,7 +125,7 @@ export async function representFile(
 ): Promise<Representation> {
   const common = {
     contentType: options.contentType ?? bytesMediaType,
-    fileName: file.path.slice(file.path.lastIndexOf('/') + 1),
+    fileName: baseName(file.path),
     verifyReadable: () => verifyFile(reader, artifact, file),
   }
   if (options.gzip !== true) {

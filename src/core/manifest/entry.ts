@@ -48,6 +48,11 @@ export function pathFault(path: string): string | undefined {
   return undefined
 }
 
+/** The last segment of a path. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
 /** Errors: unsafe_path, with the path and the reason. */
 export function parseEntryPath(path: string): EntryPath {
   const fault = pathFault(path)

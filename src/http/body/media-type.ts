@@ -1,5 +1,6 @@
 /** Media types of files in artifacts, by extension. The type that the uploader claims is
  *  ignored: it would let a stranger decide what a browser does with the bytes. */
+import { baseName } from '../../core/manifest/entry.ts'
 import { bytesMediaType } from '../../core/media-type.ts'
 
 const byExtension: Record<string, string> = {
@@ -41,7 +42,7 @@ const plainText =
 
 /** `application/octet-stream` for unknown extensions. */
 export function mediaTypeOf(path: string): string {
-  const name = path.slice(path.lastIndexOf('/') + 1)
+  const name = baseName(path)
   const dot = name.lastIndexOf('.')
   const extension = dot === -1 ? '' : name.slice(dot + 1).toLowerCase()
   if (Object.hasOwn(byExtension, extension)) return byExtension[extension] ?? bytesMediaType

@@ -2,7 +2,7 @@
  *  modes: a symlink to a file of the artifact is shown as that file, any other is left out. */
 import { noSuchPath } from '../../browse/entries.ts'
 import { followLink } from '../../browse/links.ts'
-import type { Entry } from '../../core/manifest/entry.ts'
+import { type Entry, baseName } from '../../core/manifest/entry.ts'
 import { limits } from '../../core/limits.ts'
 import type { Artifact, Metadata } from '../../metadata/metadata.ts'
 import { folderItem, type Item, type Place } from './place.ts'
@@ -33,7 +33,7 @@ export async function findInside(
   const isImplied =
     found === undefined && (await reader.listDirectory(artifact.id, place)) !== undefined
   if (!isImplied) throw noSuchPath(artifact, path)
-  return folderAt(reader, artifact, path, folderItem(nameOf(path), artifact.createdAt))
+  return folderAt(reader, artifact, path, folderItem(baseName(path), artifact.createdAt))
 }
 
 function folderAt(reader: Reader, artifact: Artifact, directory: string, item: Item): Place {
@@ -99,13 +99,9 @@ async function shownAs(
 /** An entry without a time has that of its upload. */
 function itemOf({ createdAt }: Artifact, path: string, { entry, modifiedAt }: Shown): Item {
   return {
-    name: nameOf(path),
+    name: baseName(path),
     createdAt,
     modifiedAt: modifiedAt === null ? createdAt : modifiedAt * 1000,
     content: entry.kind === 'file' ? { sizeBytes: entry.sizeBytes, digest: entry.digest } : null,
   }
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
 }

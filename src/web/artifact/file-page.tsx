@@ -11,6 +11,7 @@ import { Commands } from '../parts/commands.tsx'
 import { curlCommand, shellFile, shellWord } from '../parts/shell.ts'
 import { artifactPath, blobPath, historyPagePath, latestPath, withQuery } from '../paths.ts'
 import { hasTextForm } from '../preview/preview.tsx'
+import { baseName } from '../../core/manifest/entry.ts'
 import { Untrusted } from '../parts/untrusted.tsx'
 
 export interface FileView {
@@ -104,7 +105,7 @@ function LatestLink({
 }
 
 function shellLines({ head: { artifact, origin, isPublic }, file: { path } }: FileView): string {
-  const name = path.slice(path.lastIndexOf('/') + 1)
+  const name = baseName(path)
   return [
     `trove cat ${shellWord(`id:${artifact.id}:${path}`)} > ${shellFile(name)}`,
     curlCommand(origin + filePath(artifact.id, path), { file: name, isPublic }),

@@ -1,4 +1,5 @@
 /** The tab Files of an artifact: the entries of one directory, folders first within a page. */
+import { baseName } from '../../core/manifest/entry.ts'
 import { counted } from '../../core/units.ts'
 import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
@@ -137,7 +138,7 @@ export function EntryRow({
   child: ListedChild
   now: number
 }): Html {
-  const name = entry.path.slice(entry.path.lastIndexOf('/') + 1)
+  const name = baseName(entry.path)
   return (
     <tr>
       <th scope="row">

@@ -1,5 +1,6 @@
 /** Pages and downloads of files in archives. */
 import { noSuchPath } from '../../browse/entries.ts'
+import { baseName } from '../../core/manifest/entry.ts'
 import { bytesMediaType } from '../../core/media-type.ts'
 import { untrustedContentPolicy } from '../../http/body/media-type.ts'
 import { formatDisposition } from '../../http/body/send-representation.ts'
@@ -47,7 +48,7 @@ export async function memberPage(
 }
 
 function sendMember(c: AppRequest, name: string, { bytes }: UnpackedMember): Response {
-  const fileName = name.slice(name.lastIndexOf('/') + 1)
+  const fileName = baseName(name)
   return c.body(bytes, 200, {
     'content-type': bytesMediaType,
     'content-disposition': formatDisposition('attachment', fileName),

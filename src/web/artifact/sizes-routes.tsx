@@ -1,5 +1,6 @@
 /** The tab Sizes of an artifact: the children of a directory by size. */
 import { type DirectorySizes, measureSizes, withFewer } from '../../browse/sizes.ts'
+import { baseName } from '../../core/manifest/entry.ts'
 import { counted, formatShare, formatSizeBytes } from '../../core/units.ts'
 import type { AppRequest } from '../../http/context.ts'
 import type { Artifact, MeasuredChild } from '../../metadata/metadata.ts'
@@ -81,7 +82,7 @@ function Sizes({
 
 function Child({ artifact, child }: { artifact: Artifact; child: MeasuredChild }): Html {
   const { kind, path, files } = child
-  const name = path.slice(path.lastIndexOf('/') + 1)
+  const name = baseName(path)
   if (kind === 'file') return <a href={blobPath(artifact, path)}>{name}</a>
   return (
     <>

@@ -3,6 +3,7 @@
  *  security policies. */
 import { raw } from 'hono/html'
 import { filePath } from '../../api/paths.ts'
+import { baseName } from '../../core/manifest/entry.ts'
 import { isOfPullRequest } from '../../core/run/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { contentOriginOf, contentPath } from '../artifact/content-origin.ts'
@@ -55,7 +56,7 @@ function imagePreview({ artifact, file }: PreviewRequest): Html {
         <a href={filePath(artifact.id, file.path)}>Raw</a>
       </p>
     )
-  const name = file.path.slice(file.path.lastIndexOf('/') + 1)
+  const name = baseName(file.path)
   // An SVG need not have any dimensions; browsers then make some up.
   const hasPixels = !/\.svg$/i.test(name)
   return (
