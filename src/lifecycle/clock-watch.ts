@@ -2,9 +2,8 @@
  *  what they refuse by mistake, they serve again once the clock is corrected. What a round
  *  expires or deletes is gone. So rounds wait while the clock is ahead of the time the store
  *  knows to have passed: the last believed time, plus the time measured since by a monotonic
- *  clock. The believed time is stored, so that a start with a wrong clock is noticed too. A
- *  machine that slept, or a server that was down, looks the same and waits as well, but for a
- *  bounded time. */
+ *  clock. That sum is stored, so that a start with a wrong clock is noticed too. A machine that
+ *  slept, or a server that was down, looks the same and waits as well, but for a bounded time. */
 import { isRefusedByDisk } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
@@ -90,7 +89,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
   const note = async (): Promise<void> => {
     look()
     try {
-      await metadata.noteBelievedTime(believed.at)
+      await metadata.noteBelievedTime(expected())
     } catch (error) {
       // The next start then believes the clock a little later.
       if (!isRefusedByDisk(error)) throw error

@@ -178,8 +178,19 @@ test('a start compares the clock with the last believed time, and a quick restar
   expect(wrong.look()).toMatchObject({ waitMs: 12 * hour })
   host.pass(hour)
   await wrong.stop()
-  // A time that was not believed is not what the next start compares with.
-  expect((await host.start()).look()).toMatchObject({ aheadMs: 20 * year + hour })
+  // A time that was not believed is not what the next start compares with. The hour did pass.
+  expect((await host.start()).look()).toMatchObject({ aheadMs: 20 * year })
+})
+
+test('a clock that was corrected after hours of doubt, while the server was down, is believed at once', async () => {
+  const host = machine()
+  const wrong = await host.start()
+  host.jump(20 * year)
+  host.pass(5 * hour)
+  expect(wrong.look()).toMatchObject({ aheadMs: 20 * year })
+  await wrong.stop()
+  host.jump(-20 * year)
+  expect((await host.start()).look()).toBe(null)
 })
 
 test('a full disk does not prevent checks', async () => {
