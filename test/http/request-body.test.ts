@@ -12,6 +12,7 @@ import { StoreError } from '../../src/core/errors.ts'
 import type { BodyContext } from '../../src/http/body/body-context.ts'
 import type { AppEnv } from '../../src/http/context.ts'
 import { nobody } from './open-server.ts'
+import { requireSmallShape } from '../../src/http/body/json-shape.ts'
 import { drainBody, openRequestBody, readJsonBody } from '../../src/http/body/request-body.ts'
 
 const context: BodyContext = {
@@ -218,4 +219,13 @@ test('a JSON body may be nested only so deep', async () => {
   expect(await send('/json', '['.repeat(500_000) + ']'.repeat(500_000))).toBe('400 too_large')
   const flat = JSON.stringify(['['.repeat(200), '"\\'.repeat(200)].map((each) => [each, {}]))
   expect(await send('/json', flat)).toBe(`200 ${flat}`)
+})
+
+test('a JSON body may have only so many fields', () => {
+  const wide = (fields: number): Buffer =>
+    Buffer.from(JSON.stringify(Array.from({ length: fields }, () => ({ '::"::': '::\\"::' }))))
+  requireSmallShape(wide(16_384))
+  expect(() => requireSmallShape(wide(16_385))).toThrow(
+    'a JSON body must have at most 16384 fields',
+  )
 })

@@ -11,7 +11,7 @@ import { limits } from '../../core/limits.ts'
 import { requireStanding } from '../access/standing.ts'
 import type { BodyContext } from './body-context.ts'
 import { type AppRequest, incomingOf } from '../context.ts'
-import { nestingMax, nestsTooDeep } from './nesting.ts'
+import { requireSmallShape } from './json-shape.ts'
 
 export interface BodyLimit {
   bytesMax: number
@@ -111,10 +111,7 @@ export async function readBytesBody(
 export async function readJsonBody(context: BodyContext, c: AppRequest): Promise<unknown> {
   const bytes = await readBytesBody(context, c, fieldsLimit(c, 'bytes of a JSON body'))
   if (bytes.length === 0) return {}
-  if (nestsTooDeep(bytes)) {
-    const message = `a JSON body must be nested at most ${nestingMax} levels deep`
-    throw tooLarge('levels of a JSON body', nestingMax, message)
-  }
+  requireSmallShape(bytes)
   try {
     return JSON.parse(bytes.toString('utf8')) as unknown
   } catch (error) {
