@@ -10,6 +10,7 @@ import { createSharedLog, joinSharedLog } from '../log/shared-log.ts'
 import { checkpoint, keptLogPagesMax } from './checkpoint.ts'
 import { reportingDiskFailure, reportingFullDisk } from './disk-failure.ts'
 import { notingFailedSync, repairFailedSync, requireSynced } from './failed-sync.ts'
+import { keepingStatements } from './kept-statements.ts'
 import { type LazyStatement, prepareLazily } from './lazy-statement.ts'
 import { migrateDatabase } from './migrate.ts'
 import { createOthersWatch } from './others-watch.ts'
@@ -182,7 +183,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     }
   }
   return {
-    orm: drizzle(database),
+    orm: drizzle(keepingStatements(database)),
     now,
     prepare: <Parameters extends unknown[], Row = unknown>(sql: string) =>
       prepareLazily<Parameters, Row>(database, sql),
