@@ -39,19 +39,26 @@ export function createArtifactFinder({ orm }: Connection): (id: number) => Artif
 
 /** Reads pages of artifacts. */
 function createArtifactPages(connection: Connection): Metadata['findArtifacts'] {
-  const { orm } = connection
+  const { orm, read } = connection
   const findIds = createIdFinder(connection)
+  // Its many columns take drizzle longer than the condition, which differs from call to call.
+  const select = selectArtifacts(orm)
+    .where(sql`${artifacts.id} IN (SELECT j.value FROM json_each(${sql.placeholder('ids')}) j)`)
+    .prepare()
   return async (filter, page) => {
     const ids = await findIds(filter, page)
     if (ids.length === 0) return []
-    // An artifact that was removed in the meantime no longer matches.
-    const isFound = and(isOneOf(artifacts.id, ids), matching(filter, page.now))
-    const found = new Map(
-      selectArtifacts(orm)
-        .where(isFound)
+    const rows = read(() => {
+      // An artifact that was removed in the meantime no longer matches.
+      const matches = orm
+        .select({ id: artifacts.id })
+        .from(artifacts)
+        .innerJoin(runs, eq(runs.id, artifacts.runId))
+        .where(and(isOneOf(artifacts.id, ids), matching(filter, page.now)))
         .all()
-        .map((row) => [row.artifact.id, toArtifact(row)]),
-    )
+      return select.all({ ids: JSON.stringify(matches.map(({ id }) => id)) })
+    })
+    const found = new Map(rows.map((row) => [row.artifact.id, toArtifact(row)]))
     return ids.flatMap((id) => found.get(id) ?? [])
   }
 }
