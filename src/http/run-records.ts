@@ -23,6 +23,7 @@ import { authorOf } from './access/actor.ts'
 import { requirePrincipal, requireReader } from './access/authenticate.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
 import { numberParameter, parseInput, parseQuery, projectParameter } from './input.ts'
+import { sendJson } from './body/gzip.ts'
 import { readJsonBody } from './body/request-body.ts'
 import { sendPieces } from './body/lines.ts'
 import { isStrictFor, requireDeleteRun } from './access/strict.ts'
@@ -63,7 +64,7 @@ async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
   const { metadata } = context
   const record = await metadata.findRunRecord(run.id, context.now())
   const annotations = record === undefined ? [] : await metadata.listAnnotations(run.id)
-  return c.json(await runMessage(run, record, annotations, publicOrigin(context, c)))
+  return await sendJson(c, await runMessage(run, record, annotations, publicOrigin(context, c)))
 }
 
 /** Returns the job of the route's `{job}`. Errors: not_found. */

@@ -1,6 +1,7 @@
 /** Lists that are gzipped for clients that accept it. */
 import { expect, test } from 'vitest'
 import { openSharedServer } from './open-server.ts'
+import { annotation } from './step-events.ts'
 
 const server = await openSharedServer()
 
@@ -37,4 +38,38 @@ test('long lists and manifests are gzipped if that is accepted, and short ones a
   }
   const short = await at(`${artifact}/directory`, 'gzip')
   expect(short.headers.get('content-encoding')).toBeNull()
+})
+
+test('so are the record of a run, its jobs and their annotations, the audit log and the tokens', async () => {
+  const job = { key: 'build', id: 'build', name: 'build' }
+  await server.record(7, [
+    { type: 'run-started', at: 1 },
+    { type: 'job-named', at: 1, job },
+    { type: 'job-started', at: 1, job: 'build' },
+    { type: 'step-started', at: 1, job: 'build', step: { number: 1, name: 's'.repeat(1000) } },
+    annotation({ message: 'm'.repeat(1000) }),
+  ])
+  for (let n = 0; n < 9; n++) {
+    const json = { scope: 'read', expiresInSeconds: 30 * 86_400 }
+    await server.send('/api/v1/tokens', { method: 'POST', json })
+  }
+  const at = async (path: string): Promise<Response> =>
+    await server.send(path, { headers: { 'accept-encoding': 'gzip' } })
+  const jobs = (await (await at('/repos/octo/app/actions/runs/7/jobs')).json()) as {
+    jobs: { id: number }[]
+  }
+  for (const path of [
+    '/api/v1/runs/7',
+    '/repos/octo/app/actions/runs/7/jobs',
+    `/repos/octo/app/check-runs/${jobs.jobs[0]!.id}/annotations`,
+    '/api/v1/audit',
+    '/api/v1/tokens',
+  ]) {
+    const { headers } = await at(path)
+    expect([path, headers.get('content-encoding'), headers.get('vary')]).toEqual([
+      path,
+      'gzip',
+      'Accept-Encoding',
+    ])
+  }
 })

@@ -7,6 +7,7 @@ import { invalidRequest } from '../../core/errors.ts'
 import { mapInTurns } from '../../core/turn.ts'
 import { headShaOf, isSameProject } from '../../core/run/run.ts'
 import { requireBearerReader } from '../../http/access/authenticate.ts'
+import { sendJson } from '../../http/body/gzip.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { numberParameter, projectParameter } from '../../http/input.ts'
 import type { RecordedAnnotation, RecordedJob, Run } from '../../metadata/metadata.ts'
@@ -27,7 +28,7 @@ export function addJobRoutes(app: Hono<AppEnv>, context: AppContext, repository:
       const page = takePage(context, c, jobs)
       // One of them can have ten thousand steps.
       const objects = await mapInTurns(page, 1, (job) => jobObject(context, c, run, job))
-      return c.json({ total_count: jobs.length, jobs: objects })
+      return await sendJson(c, { total_count: jobs.length, jobs: objects })
     })
   }
 
@@ -46,7 +47,7 @@ export function addJobRoutes(app: Hono<AppEnv>, context: AppContext, repository:
   app.get(`${repository}/check-runs/:job/annotations`, async (c) => {
     const { run, job } = await readJob(context, c)
     const annotations = await context.metadata.listAnnotations(run.id, job.id)
-    return c.json(takePage(context, c, annotations).map(annotationObject))
+    return await sendJson(c, takePage(context, c, annotations).map(annotationObject))
   })
 }
 

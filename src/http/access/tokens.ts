@@ -28,6 +28,7 @@ import {
   revokeProjectTokens,
   revokeToken,
 } from './authenticate.ts'
+import { sendJson } from '../body/gzip.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { linkNext, parseBody, parseOffsetCursor, parseQuery, projectParameter } from '../input.ts'
 import { noteToken, readTokens, revokeListed } from './minted-tokens.ts'
@@ -96,7 +97,7 @@ async function listTokens(context: AppContext, c: AppRequest): Promise<Response>
   const before = parseOffsetCursor(cursor)
   const { items, next } = await readTokens(context, { project }, { limit, before })
   const nextCursor = linkNext(context, c, next)
-  return c.json({ items, nextCursor })
+  return await sendJson(c, { items, nextCursor })
 }
 
 /** Describes the token, or the browser session, that the request was sent with. */

@@ -8,6 +8,7 @@ import { projectOf, requireOversight } from '../access/access.ts'
 import { actorMessage } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { instant } from '../artifact/artifact-message.ts'
+import { sendJson } from '../body/gzip.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { cutPage, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { policyMessage } from './projects.ts'
@@ -41,7 +42,7 @@ async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
     before: parseOffsetCursor(cursor),
   })
   const nextCursor = linkNext(context, c, page.next)
-  return c.json({ items: page.items, nextCursor })
+  return await sendJson(c, { items: page.items, nextCursor })
 }
 
 type ListActs = AppContext['metadata']['listActs']
