@@ -10,7 +10,7 @@ import type { Healing, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createBlobJudging } from './blob-judging.ts'
 import { createCompositeHealing } from './healing.ts'
-import { createLeaser, createSessionFinder } from '../uploads/sessions.ts'
+import { createLeaser, createSessionFinder } from './leases.ts'
 
 /** A composite being filled, and the sums over its parts so far. */
 interface Filled {

@@ -14,7 +14,7 @@ import type { Damage } from './damage.ts'
 import { createPackCounter } from './pack-counters.ts'
 import { prepareRows } from '../connection/rows.ts'
 import { createChunkCounting } from './unique-bytes.ts'
-import { type SessionRow, createLeaser } from '../uploads/sessions.ts'
+import { type SessionRow, createLeaser } from './leases.ts'
 
 interface KnownStream {
   id: number

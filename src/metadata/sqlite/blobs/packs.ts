@@ -5,7 +5,7 @@ import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createCopyRegistration } from './copy-registration.ts'
 import type { Damage } from './damage.ts'
-import { createSessionFinder } from '../uploads/sessions.ts'
+import { createSessionFinder } from './leases.ts'
 
 /** A copy is three or four rows, with digests spread over their indexes: this many take about 6
  *  ms. */

@@ -17,7 +17,7 @@ import { endOfTime } from '../artifacts/latest.ts'
 import { createArtifactFinder } from '../artifacts/artifacts.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Removal } from '../artifacts/removal.ts'
-import { type SessionRow, createSessionFinder } from './sessions.ts'
+import { type SessionRow, createSessionFinder } from '../blobs/leases.ts'
 
 type ManifestRow = typeof manifests.$inferSelect
 type ManifestFinder = (id: number) => ManifestRow | undefined

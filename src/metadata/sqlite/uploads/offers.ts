@@ -14,7 +14,7 @@ import type { KnownTree, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPages } from '../trees/manifest-source.ts'
 import type { OpenUploadsCheck } from './open-uploads.ts'
-import { createManifestLeaser, createSessionFinder } from './sessions.ts'
+import { createManifestLeaser, createSessionFinder } from '../blobs/leases.ts'
 
 type SessionMethods = Pick<Metadata, 'openOfferSession' | 'findSession' | 'sessionPackBytes'>
 type OfferedMethods = Pick<Metadata, 'stageOffered' | 'readOffered' | 'dropOffered'>

@@ -12,7 +12,7 @@ import {
   placementJoin,
 } from '../blobs/placement.ts'
 import { prepareRows } from '../connection/rows.ts'
-import type { SessionRow } from './sessions.ts'
+import type { SessionRow } from '../blobs/leases.ts'
 import { createUniqueByteCounting } from '../blobs/unique-bytes.ts'
 
 type FileEntry = Extract<Entry, { kind: 'file' }>

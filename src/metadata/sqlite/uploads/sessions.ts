@@ -1,12 +1,10 @@
-/** Sessions: an ingest in progress and the blobs it leases. A blob is leased while a row of
- *  `leases` names it and its session is live. Ending the session ends all its leases at once.
- *  Their rows are then deleted in small steps, which also makes the blobs candidates for sweep. */
+/** Sessions: an ingest in progress, and what it claims. The rows of an ended session are deleted
+ *  in small steps, which also makes the blobs that it leased candidates for sweep. */
 import { randomBytes } from 'node:crypto'
 import { manifestState } from '../../../../schema/artifacts.ts'
-import { sessionState } from '../../../../schema/sessions.ts'
 import type { Digest } from '../../../core/bytes/digest.ts'
-import { storeError } from '../../../core/errors.ts'
 import type { KnownBlob, KnownStream, Metadata } from '../../metadata.ts'
+import { createLeaser, createSessionFinder } from '../blobs/leases.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Removal } from '../artifacts/removal.ts'
@@ -20,25 +18,6 @@ type ClaimMethods = Pick<
   Metadata,
   'claimStreams' | 'claimBlobs' | 'claimReadableBlobs' | 'claimSentBlobs'
 >
-
-export interface SessionRow {
-  id: number
-  projectId: number
-}
-
-/** Finds the live session of a name. Errors: session_ended. */
-export function createSessionFinder({ prepare }: Connection): (name: string) => SessionRow {
-  const find = prepare<[string], SessionRow>(
-    `SELECT id, project_id AS projectId FROM sessions WHERE name = ? AND state = ${sessionState.live}`,
-  )
-  return (name) => {
-    const session = find.get(name)
-    if (session === undefined) {
-      throw storeError('session_ended', `session ${name} has ended`, { sessionId: name })
-    }
-    return session
-  }
-}
 
 export function createSessionMethods(connection: Connection, removal: Removal): SessionMethods {
   const { prepare, stage } = connection
@@ -140,32 +119,6 @@ export function createClaiming(connection: Connection): ClaimMethods {
       }),
     claimSentBlobs: async (name, digests) =>
       stage(() => claimReadable(findSession(name).id, noProject, digests)),
-  }
-}
-
-/** Leases blobs for a session inside the enclosing transaction. Idempotent. */
-export function createLeaser({
-  prepare,
-}: Connection): (sessionId: number, blobIds: number[]) => void {
-  const insert = prepare<[number, string]>(
-    `INSERT OR IGNORE INTO leases (session_id, blob_id) SELECT ?, j.value FROM json_each(?) j`,
-  )
-  return (sessionId, blobIds) => {
-    if (blobIds.length > 0) insert.run(sessionId, JSON.stringify(blobIds))
-  }
-}
-
-/** Leases a manifest for a session inside the enclosing transaction, to publish it or as the base
- *  of changes; a session can do both. Idempotent. */
-export function createManifestLeaser({
-  prepare,
-}: Connection): (sessionId: number, manifestId: number, use: 'publish' | 'base') => void {
-  const insert = prepare<[number, number, number]>(
-    `INSERT INTO manifest_leases (session_id, manifest_id, is_base) VALUES (?, ?, ?)
-     ON CONFLICT DO UPDATE SET is_base = min(is_base, excluded.is_base)`,
-  )
-  return (sessionId, manifestId, use) => {
-    insert.run(sessionId, manifestId, use === 'base' ? 1 : 0)
   }
 }
 

@@ -10,7 +10,7 @@ import { type PageEntry, encodeManifestPage } from '../../manifest-page.ts'
 import type { Metadata, StoredEntry } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createReferenceInsertion } from './reference-insertion.ts'
-import { createManifestLeaser, createSessionFinder } from './sessions.ts'
+import { createManifestLeaser, createSessionFinder } from '../blobs/leases.ts'
 
 export function createManifestOpening(connection: Connection): Metadata['stageManifest'] {
   const { prepare, stage } = connection
