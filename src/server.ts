@@ -23,7 +23,7 @@ import { openStaging } from './ingest/staging/staging.ts'
 import { requireSetClock, startClockWatch } from './lifecycle/clock-watch.ts'
 import { type DiskSpace, openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
-import { recover } from './lifecycle/recovery/recover.ts'
+import { recover, sweepAtStart } from './lifecycle/recovery/recover.ts'
 import { startBackgroundJobs } from './lifecycle/background/background-jobs.ts'
 import { startUsageHistory } from './lifecycle/usage-history.ts'
 import { createWriteProbe } from './lifecycle/write-probe.ts'
@@ -241,15 +241,14 @@ async function recoverStorage(
   log: Log,
 ): Promise<void> {
   await dropRefusedUploads(metadata, staging)
-  const recovery = await recover({
-    metadata,
-    packs,
-    staging,
-    now: clock.believedNow,
-    onStuck: (pack, error) => {
-      log.warn('cannot remove an unregistered pack', { pack, error })
-    },
-  })
+  const ports = { metadata, packs, now: clock.believedNow }
+  const onStuck = (pack: string, error: Error): void => {
+    log.warn('cannot remove an unregistered pack', { pack, error })
+  }
+  const recovery = {
+    ...(await recover({ ...ports, staging, onStuck })),
+    ...(await sweepAtStart(ports)),
+  }
   if (Object.values(recovery).some((figure) => figure > 0)) log.info('recovered', { ...recovery })
 }
 

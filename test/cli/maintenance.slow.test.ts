@@ -34,8 +34,8 @@ beforeEach(async () => {
   data = join(root, 'data')
 })
 
-async function serve(): Promise<TroveProcess> {
-  const server = await startTrove(data, quiet)
+async function serve(settings: Record<string, string> = {}): Promise<TroveProcess> {
+  const server = await startTrove(data, { ...quiet, ...settings })
   onTestFinished(async () => {
     await server.stop()
   })
@@ -110,6 +110,22 @@ describe('trove gc on a data directory without a server', () => {
     expect((await local(['gc', '--now'])).text).toBe(
       'expired 0 artifacts\nremoved 0 deleted artifacts\nfreed 0 B\n',
     )
+  })
+
+  test('--dry-run leaves packs that are already dead, which --now then counts as freed', async () => {
+    const server = await serve({ TROVE_UNDO: '0s' })
+    await put(server, 'gone', randomBytes(50_000))
+    await admin(server, ['rm', '1/gone', '--project', 'octo/demo'])
+    await admin(server, ['gc'])
+    await server.stop()
+    const before = await storedBytes()
+    expect(before).toBeGreaterThan(50_000)
+
+    const freed = { freedBytes: before }
+    expect(JSON.parse((await local(['gc', '-n', '--now', '--json'])).text)).toMatchObject(freed)
+    expect(await storedBytes()).toBe(before)
+    expect(JSON.parse((await local(['gc', '--now', '--json'])).text)).toMatchObject(freed)
+    expect(await storedBytes()).toBe(0)
   })
 
   test('does not drop revocations or uploads because of a clock ahead of where the server left it', async () => {

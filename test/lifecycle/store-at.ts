@@ -3,7 +3,12 @@ import { join } from 'node:path'
 import { limits } from '../../src/core/limits.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
+import {
+  recover,
+  type Recovery,
+  sweepAtStart,
+  type Swept,
+} from '../../src/lifecycle/recovery/recover.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 
@@ -37,9 +42,9 @@ export async function withStoreAt<T>(
 export async function recoverAt(
   directory: string,
   ports: LifecyclePorts,
-): ReturnType<typeof recover> {
+): Promise<Recovery & Swept> {
   const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
     uploadBytesMax: limits.artifactBytesMax,
   })
-  return await recover({ ...ports, staging })
+  return { ...(await recover({ ...ports, staging })), ...(await sweepAtStart(ports)) }
 }

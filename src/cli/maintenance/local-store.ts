@@ -25,7 +25,7 @@ export interface LocalStore {
   believedNow(): number
 }
 
-/** Runs `work` on the store after the recovery that a server does at start.
+/** Runs `work` on the store after the recovery that a server does at start, before its sweep.
  *  Errors: UsageError (no store), DataLockedError, and those of `work`. */
 export async function withLocalStore<T>(
   config: Config,

@@ -9,8 +9,9 @@
  *     row that cannot be removed does not prevent the start; the next start tries again.
  *  3. Keep the blocks of stock uploads that may still be finished; delete every other staging
  *     directory.
- *  4. Sweep what step 1 left unreferenced. A round that was stopped can leave millions of rows, for
- *     which nobody should wait: after some seconds of work the rest is left for the next round. */
+ *
+ *  Then a server sweeps what step 1 left unreferenced. Commands on the directory do not: garbage
+ *  collection counts what it frees, and its dry run frees nothing. */
 import type { Staging } from '../../ingest/staging/staging.ts'
 import { asError, invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -25,6 +26,9 @@ export interface Recovery {
   unsealedPacks: number
   unknownPacks: number
   stagingDirectories: number
+}
+
+export interface Swept {
   removedBlobs: number
   freedBytes: number
 }
@@ -40,19 +44,19 @@ export async function recover(
   const unsealedPacks = await ports.packs.removeUnsealed(Number.POSITIVE_INFINITY)
   const unknownPacks = await removePacks(ports, unknown)
   const stagingDirectories = await tidyStaging(ports)
+  return { sessions, readLeases, unsealedPacks, unknownPacks, stagingDirectories }
+}
+
+/** Deletes what nothing refers to after a recovery. A round that was stopped can leave millions of
+ *  rows, for which nobody should wait: after some seconds of work the rest is left for the next
+ *  round. */
+export async function sweepAtStart(ports: LifecyclePorts): Promise<Swept> {
   await ports.metadata.clearRemoved(limits.recoveryStepsMax)
   const removedBlobs = await sweepBlobs(ports, { blobsMax: limits.recoveryBlobsMax })
   // A dead pack that cannot be removed does not prevent the start: rounds try again, and report it.
   const { removed } = await removeDeadPacks(ports, 0)
-  return {
-    sessions,
-    readLeases,
-    unsealedPacks,
-    unknownPacks,
-    stagingDirectories,
-    removedBlobs,
-    freedBytes: [...removed.values()].reduce((sum, bytes) => sum + bytes, 0),
-  }
+  const freedBytes = [...removed.values()].reduce((sum, bytes) => sum + bytes, 0)
+  return { removedBlobs, freedBytes }
 }
 
 async function endReadLeases({ metadata }: LifecyclePorts): Promise<number> {
