@@ -2,7 +2,7 @@
  *  policies, tokens. */
 import * as z from 'zod'
 import { limits } from '../core/limits.ts'
-import { bytes, count, id, instant } from './fields.ts'
+import { bytes, count, cursor, id, instant } from './fields.ts'
 
 export const statsSchema = z
   .object({
@@ -158,7 +158,9 @@ export const jobSchema = z
   })
   .meta({ id: 'Job' })
 
-export const jobListSchema = z.object({ items: z.array(jobSchema) }).meta({ id: 'JobList' })
+export const jobListSchema = z
+  .object({ items: z.array(jobSchema), nextCursor: cursor })
+  .meta({ id: 'JobList' })
 
 const retentionDays = z.number().positive().max(36_500).nullable()
 

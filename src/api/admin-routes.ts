@@ -28,7 +28,7 @@ import {
   scrubPath,
   snapshotPath,
 } from './paths.ts'
-import { auditQuery, statsQuery, tokenListQuery } from './queries.ts'
+import { auditQuery, jobListQuery, statsQuery, tokenListQuery } from './queries.ts'
 import { type ApiRoute, json } from './route.ts'
 
 export const adminRoutes: readonly ApiRoute[] = [
@@ -87,6 +87,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     operationId: 'listJobs',
     summary:
       'Maintenance jobs that are waiting, running or recently ended, scheduled ones included, newest first. Requires scope admin.',
+    query: jobListQuery,
     responses: { 200: json('The jobs.', jobListSchema) },
   },
   {

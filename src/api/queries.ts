@@ -132,6 +132,8 @@ export const fileQuery = z.strictObject({
     .meta({ description: 'Sends the file as an attachment under its own name.' }),
 })
 
+export const jobListQuery = z.strictObject(paging)
+
 /** The query of requests that carry their other parameters in the body. */
 export const bodyQuery = z.strictObject({ dryRun: flag.default(false) })
 

@@ -14,7 +14,7 @@ import {
   scrubPath,
   snapshotPath,
 } from '../../api/paths.ts'
-import { noFields } from '../../api/queries.ts'
+import { jobListQuery, noFields } from '../../api/queries.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { hasCode, invalidRequest, notFound, StoreError } from '../../core/errors.ts'
 import type { Job } from '../../lifecycle/background/jobs.ts'
@@ -23,7 +23,7 @@ import { requireAdmin } from '../access/access.ts'
 import { authorOf } from '../access/actor.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import { parseBody } from '../input.ts'
+import { cutPage, linkNext, parseBody, parseOffsetCursor, parseQuery } from '../input.ts'
 
 export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): void {
   const start = async (principal: Principal, wanted: MaintenanceByHand): Promise<Job> =>
@@ -50,8 +50,13 @@ export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): vo
   })
   app.get(`${apiRoot}/admin/jobs`, async (c) => {
     await requireAdmin(context, c)
-    const items = context.maintenance.jobs.list().map(jobMessage)
-    return c.json({ items }, 200, { 'cache-control': 'no-store' })
+    const { limit, cursor } = parseQuery(c, jobListQuery)
+    const start = parseOffsetCursor(cursor) ?? 0
+    const { jobs } = context.maintenance
+    const { items, last } = cutPage(jobs.list().slice(start), limit)
+    const nextCursor = linkNext(context, c, last === undefined ? null : start + limit)
+    const page = { items: items.map(jobMessage), nextCursor }
+    return c.json(page, 200, { 'cache-control': 'no-store' })
   })
   app.get(`${apiRoot}/admin/jobs/:id`, async (c) => {
     await requireAdmin(context, c)
