@@ -83,7 +83,7 @@ const statusOfCode = {
 
 const hints: Partial<Record<ErrorCode, string>> = {
   unauthenticated:
-    "Store a token with `trove login`, or set TROVE_TOKEN or TROVE_TOKEN_FILE. `trove token` mints one, with `--data DIR` on the server's machine.",
+    "Store a token with `trove login` (which jobs, where CI is set, do not read), or set TROVE_TOKEN or TROVE_TOKEN_FILE. `trove token` mints one, with `--data DIR` on the server's machine.",
   forbidden: '`trove whoami` shows the scope, project and run of the token.',
   name_taken: 'Choose another name, or replace the artifact with `trove upload --overwrite`.',
   artifact_not_found: 'Run `trove list` to see the available artifacts.',

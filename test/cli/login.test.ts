@@ -299,6 +299,10 @@ test('login warns where others could read the token, and where variables take pr
     expect(outcome).toMatchObject({ status: 0, stderr: expect.stringContaining(warning) })
     expect(outcome.stderr).not.toContain('encrypted')
   }
+  expect(await trove(['list'], { CI: 'true', TROVE_URL: server.url })).toMatchObject({
+    status: 5,
+    stderr: expect.stringContaining('jobs, where CI is set, do not read'),
+  })
   const named = await trove(['login'], { stdin, TROVE_URL: server.url })
   expect(named.stderr).toContain(`logging in to ${server.url} (TROVE_URL)\n`)
   expect(await trove(['logout'], { TROVE_TOKEN_FILE: '/absent' })).toMatchObject({
