@@ -119,7 +119,8 @@ async function report(
   // Jobs may delete but not undo, which is for people.
   const undo = '`trove rm --undo` with a token of scope write'
   const isUndoable = undoUntil !== null && deleted.length > 0
-  const until = isUndoable ? `; ${undo} restores it until ${undoUntil}` : ''
+  const them = deleted.length === 1 ? 'it' : 'them'
+  const until = isUndoable ? `; ${undo} restores ${them} until ${undoUntil}` : ''
   const verb = dryRun ? 'would free' : 'frees'
   const shared = sharedBytes > 0 ? `; ${formatSizeBytes(sharedBytes)} is shared and stays` : ''
   await write(stderr, `${verb} ${formatSizeBytes(freedBytes)}${shared}${until}\n`)
