@@ -91,7 +91,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   quota_exceeded: 'Delete artifacts with `trove rm`, or ask an administrator to raise the quota.',
   secrets_found:
     'Exclude these files with `--exclude`; or upload without `--fail-on-secrets`, and dismiss what is no secret with `trove secrets REF --dismiss PATH`.',
-  storage_full: "The server's disk is full.",
+  storage_full: 'Make room there; `trove rm` and `trove gc --now` free space of the store.',
   storage_failed:
     "The server's disk must be healthy (dmesg), mounted read-write, and writable for the server's user, also in its systemd unit (ReadWritePaths).",
 }

@@ -13,6 +13,7 @@ import { openServer, openSharedServer } from '../http/open-server.ts'
 import { filled } from '../../src/cli/arguments.ts'
 import { commands } from '../../src/cli/command-list.ts'
 import { hintFor } from '../../src/cli/exit-status.ts'
+import { storeError } from '../../src/core/errors.ts'
 import { runTroveInside } from './run-inside.ts'
 import { mainProgram, type Outcome, startTrove } from './run-trove.ts'
 
@@ -363,6 +364,12 @@ describe('exit statuses', () => {
     expect(hintFor(Object.assign(new Error(), refused, { syscall: 'listen' }))).toContain('--port')
     const readOnly = Object.assign(new Error(), { code: 'EROFS', syscall: 'mkdir' })
     expect(hintFor(readOnly)).toContain('ReadWritePaths')
+  })
+
+  // It may be that of a backup.
+  test('the hint on a full disk does not say which one it is', () => {
+    const full = storeError('storage_full', 'the disk of the copy is full', { neededBytes: null })
+    expect(hintFor(full)).toMatch(/^Make room there; .*gc --now/)
   })
 
   test('expired is 4', async () => {
