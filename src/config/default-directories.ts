@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { builtRoot, homeDirectory, programRoot } from '../program-files.ts'
 import type { Environment } from './settings.ts'
 
-/** `./data` in a checkout. An installed package ships no `src`; its data is in the user's data
- *  directory. Null without a home directory. */
+/** `data` in the program's checkout. An installed package ships no `src`; its data is in the
+ *  user's data directory. Null without a home directory. */
 export function defaultDataDir(env: Environment): string | null {
   const root = fileURLToPath(new URL(programRoot === builtRoot ? '../..' : '..', programRoot))
   if (existsSync(join(root, 'src')) && !root.includes('node_modules')) return join(root, 'data')

@@ -11,7 +11,7 @@ import { suggestion } from '../suggestion.ts'
 const flags = {
   data: {
     value: 'DIR',
-    help: "data directory (TROVE_DATA; default ./data in a checkout, else in the user's data directory)",
+    help: "data directory (TROVE_DATA; default: data in this command's checkout, else in the user's data directory)",
   },
   host: { value: 'HOST', help: 'address to listen on (TROVE_HOST; default 127.0.0.1)' },
   port: { value: 'PORT', help: 'port to listen on (TROVE_PORT; default 7878; 0 picks a free one)' },
