@@ -121,10 +121,9 @@ export function createRestoring(
 
   const refuseEnded = (row: RestorableRow, now: number): void => {
     const { id: artifactId, removedAt, removedReason: reason } = row
-    if (row.state === 'expired' || row.endsAt <= now) {
-      const expiredAt = row.state === 'expired' ? removedAt : row.endsAt
-      throw artifactExpired({ artifactId, expiredAt, reason })
-    }
+    // Not when garbage collection noticed.
+    if (row.state === 'expired' || row.endsAt <= now)
+      throw artifactExpired({ artifactId, expiredAt: row.endsAt, reason })
     const isReplaced = reason === replacedReason
     if (!isReplaced && row.releasableAt !== null && row.releasableAt > now) return
     const why = isReplaced

@@ -22,6 +22,7 @@ export interface Source {
   contentId: number | null
   entryCount: number
   state: ArtifactState
+  endsAt: number
   removedAt: number | null
   removedReason: string | null
   /** Removed and released: its rows may be missing. An artifact that is being read still has all
@@ -33,8 +34,8 @@ export interface Source {
 export function createSourceFinder({ prepare }: Connection): (artifactId: number) => Source {
   const find = prepare<[number], Source>(
     `SELECT a.id AS artifactId, a.manifest_id AS manifestId, a.content_id AS contentId,
-       m.entry_count AS entryCount, a.state, a.removed_at AS removedAt, a.removed_reason AS removedReason,
-       a.removed_at IS NOT NULL AND a.releasable_at IS NULL AS isReleased
+       m.entry_count AS entryCount, a.state, a.ends_at AS endsAt, a.removed_at AS removedAt,
+       a.removed_reason AS removedReason, a.removed_at IS NOT NULL AND a.releasable_at IS NULL AS isReleased
      FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id WHERE a.id = ?`,
   )
   return (artifactId) => {
@@ -45,10 +46,11 @@ export function createSourceFinder({ prepare }: Connection): (artifactId: number
 }
 
 /** A reader in progress when the artifact is removed must not mistake missing rows for the end. */
-export function removedError({ artifactId, state, removedAt, removedReason }: Source): Error {
+export function removedError(source: Source): Error {
+  const { artifactId, state, endsAt, removedAt, removedReason } = source
   if (removedAt === null) return new Error(`artifact ${artifactId} has lost rows`)
   const reason = removedReason ?? state
-  if (state === 'expired') return artifactExpired({ artifactId, expiredAt: removedAt, reason })
+  if (state === 'expired') return artifactExpired({ artifactId, expiredAt: endsAt, reason })
   const deleted = { artifactId, deletedAt: removedAt, reason }
   return storeError('artifact_deleted', `artifact ${artifactId} was deleted`, deleted)
 }
