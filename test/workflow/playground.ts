@@ -106,7 +106,11 @@ function finish(result: RunResult, events: RunEvent[]): Finished {
         .join('\n'),
     steps: (name) =>
       Object.fromEntries(
-        jobOf(name).steps.map(({ reference, conclusion }) => [reference.name, conclusion]),
+        events.flatMap((event) =>
+          event.type === 'step-finished' && event.job.name === name
+            ? [[event.step.name, event.conclusion]]
+            : [],
+        ),
       ),
     outputs: (name) => jobOf(name).outputs,
   }

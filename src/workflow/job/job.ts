@@ -5,7 +5,7 @@ import type { AnnotationLevel, Conclusion } from '../../core/run/run-record.ts'
 import { findPre } from '../actions/action.ts'
 import { bounds } from '../bounds.ts'
 import type { Engine, JobState, OpenLog, StepResult } from '../engine.ts'
-import type { JobReference, StepReference } from '../events.ts'
+import type { JobReference } from '../events.ts'
 import type { Scope } from '../expression/expression.ts'
 import type { Combination } from '../file/matrix.ts'
 import { describeStep, type PlannedJob, type PlannedStep } from '../file/plan.ts'
@@ -36,28 +36,18 @@ export interface JobInstance {
   cancel: AbortSignal
 }
 
-interface StepSummary {
-  reference: StepReference
-  outcome: Conclusion
-  conclusion: Conclusion
-  durationMs: number
-}
-
 export interface JobResult {
   reference: JobReference
-  matrix: Combination | null
   conclusion: Conclusion
   outputs: Record<string, string>
-  steps: StepSummary[]
-  /** Epoch milliseconds; equal when the job never started. */
-  startedAt: number
+  /** Epoch milliseconds. */
   finishedAt: number
 }
 
-/** The steps that have run so far. */
 interface Progress {
   job: JobState
-  steps: StepSummary[]
+  /** Changes: how many steps have run so far. */
+  stepsRun: number
 }
 
 /** Runs one instance to completion. An error that prevents the job from running fails only that
@@ -73,22 +63,21 @@ export async function runJobInstance(engine: Engine, instance: JobInstance): Pro
     ran = await openAndRun(engine, instance, signals)
   } catch (error) {
     annotateJob(engine, reference, 'error', asError(error).message)
-    ran = { status: 'failure', outputs: {}, steps: [] }
+    ran = { status: 'failure', outputs: {} }
   } finally {
     signals.close()
   }
-  const { outputs, steps } = ran
+  const { outputs } = ran
   const conclusion = signals.cancel.aborted ? 'cancelled' : ran.status
   const finishedAt = engine.now()
   const durationMs = finishedAt - startedAt
   engine.emit({ type: 'job-finished', job: reference, conclusion, durationMs, outputs })
-  return { reference, matrix, conclusion, outputs, steps, startedAt, finishedAt }
+  return { reference, conclusion, outputs, finishedAt }
 }
 
 interface JobRun {
   status: Conclusion
   outputs: Record<string, string>
-  steps: StepSummary[]
 }
 
 async function openAndRun(
@@ -99,12 +88,12 @@ async function openAndRun(
   const { reference, expressions } = instance
   const { contexts } = expressions
   const job = await openJob(engine, { reference, contexts }, signals)
-  const progress: Progress = { job, steps: [] }
+  const progress: Progress = { job, stepsRun: 0 }
   try {
     await prepare(job, instance, signals)
     await runSteps(progress, instance.planned)
     const outputs = await readOutputs(job, instance.planned.job.outputs)
-    return { status: job.scope.status, outputs, steps: progress.steps }
+    return { status: job.scope.status, outputs }
   } finally {
     killMarked(job.marker)
     if (!engine.keepWorkDirectory) await removeTree(job.directories.root)
@@ -217,9 +206,10 @@ async function runOne(
   id: string,
   run: (openLog: OpenLog) => Promise<StepResult>,
 ): Promise<void> {
-  const { job, steps } = progress
+  const { job } = progress
   const { engine, reference: jobReference } = job
-  const number = steps.length + 1
+  progress.stepsRun += 1
+  const number = progress.stepsRun
   const startedAt = engine.now()
   const { emit, masker, debug } = engine
   const result = await run((name) => {
@@ -232,7 +222,6 @@ async function runOne(
   const reference = { number, id, name: masker.mask(result.name) }
   const { outcome, conclusion } = result
   const durationMs = engine.now() - startedAt
-  steps.push({ reference, outcome, conclusion, durationMs })
   engine.emit({
     type: 'step-finished',
     job: jobReference,

@@ -17,7 +17,6 @@ import {
   type JobOutcome,
 } from './job-outcome.ts'
 import { nameInstance, referenceOf } from './job-reference.ts'
-import type { Combination } from '../file/matrix.ts'
 import type { PlannedJob, PlannedWorkflow } from '../file/plan.ts'
 import { EvaluationError } from '../file/problem.ts'
 import { readStrategy } from '../file/strategy.ts'
@@ -145,11 +144,11 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   const matrixLimit = pLimit(strategy.instancesMax)
   const tolerated = new Set<string>()
   const runs = instances.map(async ({ group, tolerates, ...own }) => {
-    const { reference, matrix } = own
+    const { reference } = own
     const instance: JobInstance = { planned, cancel, ...own }
     const run = async (held: Engine): Promise<EndedInstance> => {
       if (cancel.aborted || engine.kill.aborted)
-        return endedAs(unstarted(engine, reference, matrix, 'cancelled'))
+        return endedAs(unstarted(engine, reference, 'cancelled'))
       const ended =
         planned.called === undefined
           ? endedAs(await runJobInstance(engine, instance))
@@ -183,8 +182,7 @@ async function runCall(
   instance: JobInstance,
 ): Promise<EndedInstance> {
   const { workflow, jobs } = called
-  const { reference, matrix, cancel } = instance
-  const startedAt = engine.now()
+  const { reference, cancel } = instance
   let instances: JobResult[] = []
   try {
     const inner = await openCall(engine, called, instance)
@@ -194,13 +192,12 @@ async function runCall(
       instances = outcomes.flatMap((outcome) => outcome.instances)
       const conclusion = concludeJobs(outcomes, cancel)
       const outputs = await readCallOutputs(inner, workflow, outcomes)
-      const finishedAt = engine.now()
-      const result = { reference, matrix, conclusion, outputs, steps: [], startedAt, finishedAt }
+      const result = { reference, conclusion, outputs, finishedAt: engine.now() }
       return { result, instances }
     })
   } catch (error) {
     annotateJob(engine, reference, 'error', asError(error).message)
-    const result = unstarted(engine, reference, matrix, 'failure')
+    const result = unstarted(engine, reference, 'failure')
     return { result, instances: [...instances, result] }
   }
 }
@@ -210,7 +207,7 @@ async function runCall(
  *  message. */
 async function inGroup(
   engine: Engine,
-  { reference, matrix }: JobInstance,
+  { reference }: JobInstance,
   group: string | undefined,
   run: (engine: Engine) => Promise<EndedInstance>,
 ): Promise<EndedInstance> {
@@ -228,22 +225,16 @@ async function inGroup(
   const between = `between '${holder}' and '${reference.name}'`
   const message = `Canceling since a deadlock for concurrency group '${group}' was detected ${between}`
   annotateJob(engine, reference, 'error', message)
-  return endedAs(unstarted(engine, reference, matrix, 'cancelled'))
+  return endedAs(unstarted(engine, reference, 'cancelled'))
 }
 
 function finishUnstarted(setting: JobSetting, conclusion: Conclusion): JobOutcome {
   const reference = referenceOf(setting.engine, setting.planned.job)
-  const instance = unstarted(setting.engine, reference, null, conclusion)
+  const instance = unstarted(setting.engine, reference, conclusion)
   return combineInstances(setting, [endedAs(instance)], new Set())
 }
 
-function unstarted(
-  engine: Engine,
-  reference: JobReference,
-  matrix: Combination | null,
-  conclusion: Conclusion,
-): JobResult {
-  const at = engine.now()
+function unstarted(engine: Engine, reference: JobReference, conclusion: Conclusion): JobResult {
   engine.emit({ type: 'job-finished', job: reference, conclusion, durationMs: 0, outputs: {} })
-  return { reference, matrix, conclusion, outputs: {}, steps: [], startedAt: at, finishedAt: at }
+  return { reference, conclusion, outputs: {}, finishedAt: engine.now() }
 }
