@@ -260,6 +260,17 @@ test('joined members are bounded in copies and bytes', async () => {
   for (const { kind, member } of read) {
     if (kind === 'joined') expect(member.storedBytes).toBeLessThanOrEqual(512 * 1024 + 2)
   }
+  // Other programs read the header of a joined member, which is written last.
+  const unzipped = Object.entries(unzipSync(await readFile(pathOf(sealed))))
+  const found = splitByLists(new Map(unzipped.map(([name, bytes]) => [name, Buffer.from(bytes)])))
+  expect([...found.values()].map(digestOf)).toEqual(contents.map(digestOf))
+})
+
+test('a directory of several pages lists every member', async () => {
+  const contents = Array.from({ length: 2000 }, (_, index) => Buffer.from(`text ${index}`))
+  const made = await Promise.all(contents.map((content) => makeMember('stored', content)))
+  const { sealed, offsets } = await writePack(made)
+  expect((await readDirectory(store, sealed)).map(({ offset }) => offset)).toEqual(offsets)
 })
 
 /** A store that holds one pack in memory, whatever its bytes. */
