@@ -30,9 +30,9 @@ export interface MetricsState {
   disk: DiskFigures
   /** Whether the disk accepts writes. */
   isWritable: boolean
-  /** How long the oldest change of the metadata has waited that is not in the bucket; null: there
-   *  is no bucket. */
-  metadataLagMs: number | null
+  /** How long the oldest change of the metadata has waited that is not in the bucket; 0 without
+   *  one. */
+  metadataLagMs: number
   jobs: readonly JobTally[]
 }
 
@@ -111,7 +111,11 @@ export function createRequestMetrics(): RequestMetrics {
           'Whether the disk accepts writes (1) or has failed, is read-only or denies access (0).',
           Number(isWritable),
         ),
-        ...(metadataLagMs === null ? [] : lagMetric(metadataLagMs)),
+        ...gauge(
+          'trove_metadata_lag_seconds',
+          'How long the oldest change of the metadata has waited that is not in the bucket; +Inf: changes do not follow a snapshot; 0 without a bucket.',
+          metadataLagMs / 1000,
+        ),
         ...jobMetrics(jobs),
         '',
       ].join('\n'),
@@ -148,12 +152,6 @@ function metric(name: string, type: string, help: string, values: Values): strin
       ? [`${name} ${values === Infinity ? '+Inf' : values}`]
       : Array.from(values, ([labels, value]) => `${name}{${labels}} ${value}`)
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines]
-}
-
-function lagMetric(lagMs: number): string[] {
-  const help =
-    'How long the oldest change of the metadata has waited that is not in the bucket; +Inf: changes do not follow a snapshot.'
-  return gauge('trove_metadata_lag_seconds', help, lagMs / 1000)
 }
 
 /** Outcomes of jobs, so that an operator notices maintenance that keeps failing. */

@@ -26,7 +26,7 @@ export function addOperationRoutes(app: Hono<AppEnv>, context: AppContext): void
       figures: await context.metadata.figures(),
       disk: await context.space.measure(),
       isWritable: (await context.writeProbe.check()) === null,
-      metadataLagMs: context.backgroundJobs.snapshots?.lagMs() ?? null,
+      metadataLagMs: context.backgroundJobs.snapshots?.lagMs() ?? 0,
       jobs: context.maintenance.jobs.tallies(),
     })
     return c.text(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
