@@ -173,12 +173,12 @@ test('of two concurrent downloads into one directory the second fails and the fi
   expect(await describeTree(back)).toEqual(await describeTree(one))
 })
 
-test('a download whose partial root is removed fails, and the next one fetches the rest', async () => {
+test('a download whose partial root is removed fails without deleting, and the next one fetches the rest', async () => {
   const root = await makeDirectory(
     Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`${i}`, `of ${i}`])),
   )
   const { artifact } = await uploadDirectory(direct, root)
-  const back = await makeDirectory()
+  const back = await makeDirectory({ extra: 'of DEST' })
   const made = join(back, partialName, 'files')
   let fetches = 0
   const url = await startSeeingProxy(server.url, async (path) => {
@@ -194,10 +194,12 @@ test('a download whose partial root is removed fails, and the next one fetches t
     return undefined
   })
   const client = createClient({ url, token, cacheDir: null })
-  await expect(client.download({ artifact, destination: back })).rejects.toThrow(
+  const options = { artifact, destination: back, delete: true }
+  await expect(client.download(options)).rejects.toThrow(
     `${join(back, partialName)} was removed during the download`,
   )
-  await direct.download({ artifact, destination: back })
+  expect(await readdir(back)).toContain('extra')
+  await direct.download(options)
   expect(await describeTree(back)).toEqual(await describeTree(root))
 })
 
