@@ -1,8 +1,10 @@
 /** Metadata snapshots that are interrupted. */
 import { randomBytes } from 'node:crypto'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readFileSync, statSync } from 'node:fs'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import SqliteDatabase from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
 import { openStoreSeries } from '../../src/lifecycle/snapshot/series.ts'
 import { takeSnapshot } from '../../src/lifecycle/snapshot/take-snapshot.ts'
@@ -92,4 +94,24 @@ test('two snapshots are kept, with the changes since the older one', async () =>
     .map((key) => key.replace(/-[0-9a-f]{8}/, '').replace(/^ci\/metadata\/0*/, ''))
     .filter((name) => name.endsWith('.gz'))
   expect(numbers.toSorted()).toEqual(['3.changes.gz', '3.db.gz', '4.changes.gz', '4.db.gz'])
+})
+
+test('leaves the locks of the database to its connections', async () => {
+  const { dataDir, take } = await openStore()
+  const path = join(dataDir, 'trove.db')
+  await rm(path)
+  const database = new SqliteDatabase(path)
+  onTestFinished(() => {
+    database.close()
+  })
+  database.pragma('journal_mode = WAL')
+  database.exec('CREATE TABLE rows (id INTEGER PRIMARY KEY)')
+  const { ino } = statSync(path)
+  const locks = (): string[] =>
+    readFileSync('/proc/locks', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(`:${ino} `))
+  expect(locks()).toHaveLength(1)
+  for (let taken = 0; taken < 2; taken++) await take()
+  expect(locks()).toHaveLength(1)
 })

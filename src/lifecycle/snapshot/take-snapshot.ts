@@ -7,14 +7,13 @@
  *
  *  Packs that are deleted later than a snapshot are missing when it is restored. What they held is
  *  by then in newer packs, which a restore imports, or no longer needed (recovery/rebuild.ts). */
-import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import type { BucketPlace } from '../../core/bucket-place.ts'
 import { hasCode } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 import { requireBucket } from '../../packs/pack-place.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
+import { readDatabaseFile } from './database-file.ts'
 import { sendCompressed } from './send-compressed.ts'
 import type { Series } from './series.ts'
 import { listMetadata, metadataKey, snapshotFolder, snapshotsKept } from './snapshots.ts'
@@ -44,8 +43,9 @@ export async function takeSnapshot(
     const earlier = await listMetadata(bucket)
     const report = await series.follow(earlier[0]?.number ?? 0, async (own) => {
       await removeUnfinished(bucket, own.series)
-      const source = createReadStream(join(dataDir, 'trove.db'), {
-        highWaterMark: limits.readWindowBytes,
+      let databaseBytes = 0
+      const source = readDatabaseFile(join(dataDir, 'trove.db'), (bytes) => {
+        databaseBytes += bytes
       })
       const snapshotBytes = await sendCompressed(bucket, {
         key: metadataKey({ kind: 'snapshot', ...own }),
@@ -53,7 +53,7 @@ export async function takeSnapshot(
         signal,
         beforeEnd: own.complete,
       })
-      return { number: own.number, databaseBytes: source.bytesRead, snapshotBytes }
+      return { number: own.number, databaseBytes, snapshotBytes }
     })
     await removeEarlier(bucket)
     return report
