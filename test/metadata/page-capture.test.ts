@@ -220,6 +220,24 @@ describe('a capture that may have missed pages', () => {
     close()
   })
 
+  test('is lost when somebody else has copied what followed a complete copy', () => {
+    const { writers, capture, follower, close } = openWorld()
+    write(writers[0]!, createRandom(1))
+    // The reader keeps the log from beginning again.
+    const reader = new SqliteDatabase(writers[0]!.name, { readonly: true })
+    reader.exec('BEGIN')
+    reader.prepare('SELECT count(*) FROM rows').get()
+    const made = capture.checkpoint(1)!
+    expect(made.copied).toBe(made.pages)
+    for (let turn = 0; turn < 8; turn++) write(writers[0]!, createRandom(2))
+    reader.close()
+    writers[1]!.pragma('wal_checkpoint(PASSIVE)')
+    writers[0]!.exec("INSERT INTO rows (key) VALUES ('short')")
+    capture.checkpoint(2)
+    expect(follower.lost).toEqual(['the log began again before all of it was read'])
+    close()
+  })
+
   test('is lost after a failed sync, which makes writers copy the log', () => {
     const { log, capture, follower, close } = openWorld()
     capture.checkpoint(1)

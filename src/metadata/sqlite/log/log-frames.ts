@@ -28,6 +28,9 @@ export interface LogFrames {
     range: { first: number; end: number },
     onRecords: (records: Uint8Array<ArrayBuffer>) => void,
   ): number | undefined
+  /** Whether a transaction that ended at frame `from` or later is left of the log with these salts.
+   *  One that was rolled back has no last frame. */
+  hasCommit(salts: string, from: number): boolean
   close(): void
 }
 
@@ -36,8 +39,11 @@ export function openLogFrames(path: string): LogFrames {
   const file = openSync(`${path}-wal`, 'r')
   const header = Buffer.alloc(headerBytes)
   const frames = Buffer.alloc(framesPerRead * frameBytes)
+  const frameHeader = Buffer.alloc(frameHeaderBytes)
   const readInto = (buffer: Buffer, lengthBytes: number, at: number): boolean =>
     readSync(file, buffer, 0, lengthBytes, at) === lengthBytes
+  const readFrameHeader = (at: number): boolean =>
+    readInto(frameHeader, frameHeaderBytes, headerBytes + at * frameBytes)
   return {
     salts: () => (readInto(header, headerBytes, 0) ? saltsOf(header, saltsAt.header) : undefined),
     read: (salts, { first, end }, onRecords) => {
@@ -59,6 +65,13 @@ export function openLogFrames(path: string): LogFrames {
         onRecords(records)
       }
       return pageCount
+    },
+    hasCommit: (salts, from) => {
+      for (let at = from; readFrameHeader(at); at++) {
+        if (saltsOf(frameHeader, saltsAt.frame) !== salts) return false
+        if (frameHeader.readUInt32BE(commitAt) > 0) return true
+      }
+      return false
     },
     close: () => closeSync(file),
   }
