@@ -248,6 +248,22 @@ describe('a capture that may have missed pages', () => {
     close()
   })
 
+  test('is lost when the database cannot be read, and the log keeper goes on', () => {
+    const { path, writers, capture, follower, close } = openWorld()
+    write(writers[0]!, createRandom(1))
+    capture.checkpoint(1)
+    // Its first page is no longer in the log.
+    writers[0]!.pragma('wal_checkpoint(TRUNCATE)')
+    const file = openSync(path, 'r+')
+    writeSync(file, Buffer.alloc(pageBytes, 7), 0, pageBytes, 0)
+    closeSync(file)
+    writers[0]!.close()
+    expect(capture.checkpoint(2)).toBe(undefined)
+    expect(follower.lost).toHaveLength(1)
+    expect(capture.checkpoint(3)).toMatchObject({ pages: expect.any(Number) as number })
+    close()
+  })
+
   test('is lost when the log is so long that writers copy it', () => {
     const { writers, capture, follower, close } = openWorld({ logPagesMax: 100 })
     for (let turn = 0; turn < 20; turn++) write(writers[0]!, createRandom(7))

@@ -6,6 +6,7 @@
  *  committed is read before the transaction ends. Only a transaction that began when everything was
  *  copied already holds nothing back; then a log that has just begun again is told by its salts. */
 import SqliteDatabase from 'better-sqlite3'
+import { asError } from '../../../core/errors.ts'
 import type { Checkpoint } from '../connection/checkpoint.ts'
 import type { SharedLog } from './shared-log.ts'
 import { openLogFrames, pageBytes } from './log-frames.ts'
@@ -92,7 +93,7 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
       if (!isLost) send({ capture, pageCount, flush })
       return made
     } finally {
-      reader.exec('COMMIT')
+      if (reader.inTransaction) reader.exec('COMMIT')
     }
   }
   if (reader.pragma('page_size', { simple: true }) !== pageBytes)
@@ -104,11 +105,16 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
         lose('the log could not be synced')
         return makeCheckpoint()
       }
-      for (let tries = 0; tries < attemptsMax; tries++) {
-        const made = attempt(flush)
-        if (made === undefined) continue
-        if (!isLost && made.pages >= logPagesMax) lose('the log became too long')
-        return made
+      try {
+        for (let tries = 0; tries < attemptsMax; tries++) {
+          const made = attempt(flush)
+          if (made === undefined) continue
+          if (!isLost && made.pages >= logPagesMax) lose('the log became too long')
+          return made
+        }
+      } catch (error) {
+        // The log keeper must go on.
+        if (!isLost) lose(asError(error).message)
       }
       return undefined
     },
