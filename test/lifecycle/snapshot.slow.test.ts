@@ -5,8 +5,11 @@ import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import type { BucketPlace } from '../../src/core/bucket-place.ts'
+import { createJobs } from '../../src/lifecycle/background/jobs.ts'
 import { openStoreSeries } from '../../src/lifecycle/snapshot/series.ts'
+import { startSnapshotJobs } from '../../src/lifecycle/snapshot/snapshot-jobs.ts'
 import { takeSnapshot } from '../../src/lifecycle/snapshot/take-snapshot.ts'
 import { createLog } from '../../src/log.ts'
 import type { PageCapture } from '../../src/metadata/metadata.ts'
@@ -26,6 +29,7 @@ const capture: PageCapture = {
 async function openStore(): Promise<{
   fake: FakeS3
   dataDir: string
+  place: BucketPlace
   take(signal?: AbortSignal): Promise<number>
 }> {
   const fake = await startFakeS3()
@@ -40,6 +44,7 @@ async function openStore(): Promise<{
   return {
     fake,
     dataDir,
+    place,
     take: async (signal) => (await takeSnapshot(series, { dataDir, place, signal })).number,
   }
 }
@@ -114,4 +119,26 @@ test('leaves the locks of the database to its connections', async () => {
   expect(locks()).toHaveLength(1)
   for (let taken = 0; taken < 2; taken++) await take()
   expect(locks()).toHaveLength(1)
+})
+
+test('a stop does not wait for a capture that does not answer', async () => {
+  const { dataDir, place } = await openStore()
+  const log = createLog('error', () => {})
+  let fail: ((error: Error) => void) | undefined
+  const silent: PageCapture = {
+    ...capture,
+    flush: async () => await new Promise((_, reject) => (fail = reject)),
+    stop: () => fail?.(new Error('the capture has ended')),
+  }
+  const snapshots = startSnapshotJobs({
+    dataDir,
+    place,
+    capture: silent,
+    jobs: createJobs({ now: Date.now, log }),
+    log,
+    intervalMs: 20,
+    changesIntervalMs: 20,
+  })
+  await vi.waitFor(() => expect(fail).toBeDefined(), 10_000)
+  await snapshots.close()
 })

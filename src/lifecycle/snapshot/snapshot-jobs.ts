@@ -59,8 +59,8 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
     lagMs: () => (isFollowing() ? series.lagMs() : Infinity),
     close: async () => {
       stop.abort()
-      await schedule?.stop()
-      await series.close()
+      // A snapshot that waits for the capture fails when the series ends.
+      await Promise.all([series.close(), schedule?.stop()])
     },
   }
 }

@@ -41,6 +41,8 @@ export async function takeSnapshot(
     // A store that was restored elsewhere has its own.
     await requireBucket(dataDir, { place, objects: bucket })
     const earlier = await listMetadata(bucket)
+    // A series must not begin during a stop.
+    signal?.throwIfAborted()
     const report = await series.follow(earlier[0]?.number ?? 0, async (own) => {
       await removeUnfinished(bucket, own.series)
       let databaseBytes = 0
