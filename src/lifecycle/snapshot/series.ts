@@ -110,8 +110,7 @@ export function openSeries(options: SeriesOptions): Series {
     clearTimeout(own.timer)
     own.timer = undefined
     try {
-      await sender.idle()
-      if (own.pending.readyBytes() > 0) await sender.send(own)
+      await sender.send(own, () => own.pending.readyBytes() > 0)
       if (own.isFailing) log.info('the metadata in the bucket follow again')
       own.isFailing = false
     } catch (error) {
@@ -167,7 +166,7 @@ export function openSeries(options: SeriesOptions): Series {
       const complete = async (): Promise<void> => {
         await capture.flush()
         own.completes = number
-        await sender.send(own)
+        await sender.send(own, () => true)
       }
       try {
         const result = await work({ number, series, complete })
@@ -192,9 +191,9 @@ export function openSeries(options: SeriesOptions): Series {
 }
 
 interface Sender {
-  /** Sends what can be sent of a series, after what is being sent. Errors: the series is over,
-   *  those of the bucket. */
-  send(own: Running): Promise<void>
+  /** Sends what can be sent of a series, after what is being sent, if `isDue` then. Errors: the
+   *  series is over, those of the bucket. */
+  send(own: Running, isDue: () => boolean): Promise<void>
   /** Resolves when what is being sent has arrived or failed. */
   idle(): Promise<unknown>
 }
@@ -221,10 +220,10 @@ function createSender(
     }
   }
   return {
-    send: async (own) => {
+    send: async (own, isDue) => {
       const sent = sending.then(async () => {
         if (!isRunning(own)) throw new Error('the series is over')
-        await sendReady(own)
+        if (isDue()) await sendReady(own)
       })
       sending = sent.catch(() => {})
       await sent
