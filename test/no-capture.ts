@@ -4,6 +4,7 @@ import type { PageCapture } from '../src/metadata/metadata.ts'
 export const noCapture: PageCapture = {
   recordBytes: 4100,
   start: () => Promise.reject(new Error('there is no log keeper')),
+  repeat: () => Promise.reject(new Error('there is no log keeper')),
   flush: () => Promise.reject(new Error('there is no log keeper')),
   stop: () => {},
 }

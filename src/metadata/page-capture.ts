@@ -19,6 +19,10 @@ export interface PageCapture {
   /** Begins to pass pages to `sink`, and to nobody else any more. Errors: that of the capture that
    *  is lost before it began. */
   start(sink: PageSink): Promise<void>
+  /** Passes again what a copy of the file that is begun now would not find in it, since pages are
+   *  captured before they are written to the file. Resolves when the sink has got it. Errors: as
+   *  `flush`. */
+  repeat(): Promise<void>
   /** Resolves when the sink has got all that was committed before the call. Errors: the capture
    *  is lost or has ended. */
   flush(): Promise<void>

@@ -1,5 +1,4 @@
 /** Changes of the metadata that follow a snapshot in a bucket. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { invalidRequest } from '../../src/core/errors.ts'
@@ -17,10 +16,14 @@ const patience = { timeout: 10_000 }
 /** Pages that are written by hand. */
 function createCapture() {
   let sink: PageSink | undefined
+  let repeats = 0
   const capture: PageCapture = {
     recordBytes,
     start: async (to) => {
       sink = to
+    },
+    repeat: async () => {
+      repeats += 1
     },
     flush: async () => {
       if (sink === undefined) throw new Error('no pages are captured')
@@ -32,6 +35,7 @@ function createCapture() {
   return {
     capture,
     isRunning: () => sink !== undefined,
+    repeats: () => repeats,
     /** Writes pages whose every byte is `value`. */
     write: (numbers: number[], value: number, isCommitted = true): void => {
       const records = Buffer.alloc(numbers.length * recordBytes, value)
@@ -141,8 +145,8 @@ test('what a bucket does not take is sent later, with what came since', async ()
   await snapshot()
   fake.before = answering(403, 'AccessDenied')
   write([1, 2], 1)
-  await sleep(100)
-  expect(series.lagMs()).toBeGreaterThan(90)
+  await vi.waitFor(() => expect(warnings).toHaveLength(1), patience)
+  expect(series.lagMs()).toBeGreaterThan(0)
   write([2, 3], 2)
   fake.before = async () => undefined
   await vi.waitFor(async () => {
@@ -152,6 +156,31 @@ test('what a bucket does not take is sent later, with what came since', async ()
   expect(series.isFollowing()).toBe(true)
   // Once per outage.
   expect(warnings).toEqual(['changes of the metadata cannot be sent yet'])
+})
+
+test('changes that may have arrived are sent again as they were', async () => {
+  const { fake, write, snapshot, sent } = await openRig()
+  await snapshot()
+  let refused = 0
+  fake.after = async (request, response) => {
+    refused += 1
+    return await answering(403, 'AccessDenied')(request, response)
+  }
+  write([1], 1)
+  await vi.waitFor(() => expect(refused).toBeGreaterThan(0), patience)
+  write([1, 2], 2)
+  fake.after = async () => undefined
+  await vi.waitFor(async () => {
+    expect((await sent()).map(({ pages }) => pages)).toEqual([{}, { 1: 1 }, { 1: 2, 2: 2 }])
+  }, patience)
+})
+
+test('a later snapshot of a series gets what may not be in the file yet', async () => {
+  const { snapshot, repeats } = await openRig()
+  await snapshot()
+  expect(repeats()).toBe(0)
+  await snapshot()
+  expect(repeats()).toBe(1)
 })
 
 describe('changes no longer follow', () => {

@@ -1,6 +1,14 @@
 /** A copy of the database file that is made while others write, and brought up to date with the
  *  pages that the log keeper captures. */
-import { closeSync, openSync, readSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import { openCheckpointer } from '../../src/metadata/sqlite/connection/checkpoint.ts'
@@ -37,6 +45,10 @@ function createFollower(copy: string) {
   const lost: string[] = []
   return {
     lost,
+    /** Drops what precedes another copy. */
+    forget: (): void => {
+      ready.length = 0
+    },
     take: (notice: CaptureNotice): void => {
       if ('lost' in notice) lost.push(notice.lost)
       else if ('pageCount' in notice) ready.push({ pages: pages.splice(0), ...notice })
@@ -162,7 +174,7 @@ function runAtRandom(seed: number): { lost: string[]; copied: unknown[]; is: unk
   const reader = new SqliteDatabase(path, { readonly: true })
   for (let turn = 0; turn < random() * 20; turn++) write(one, random)
   if (random() < 0.5) one.pragma('wal_checkpoint(PASSIVE)')
-  capture.checkpoint(1)
+  capture.checkpoint({ flush: 1, repeat: 0 })
   const copying = openCopying(path, `${path}.copy`)
   let isMore = true
   for (let turn = 0; turn < 150 || isMore; turn++) {
@@ -172,7 +184,7 @@ function runAtRandom(seed: number): { lost: string[]; copied: unknown[]; is: unk
       // One that writes to the log before it ends.
       one.exec('BEGIN IMMEDIATE')
       for (let part = 0; part < 4; part++) write(one, random)
-      if (random() < 0.5) capture.checkpoint(1)
+      if (random() < 0.5) capture.checkpoint({ flush: 1, repeat: 0 })
       if (random() < 0.5) isMore &&= copying.step()
       one.exec(random() < 0.5 ? 'COMMIT' : 'ROLLBACK')
     } else if (which < 0.55) {
@@ -181,13 +193,13 @@ function runAtRandom(seed: number): { lost: string[]; copied: unknown[]; is: unk
         reader.exec('BEGIN')
         reader.prepare('SELECT count(*) FROM rows').get()
       }
-    } else if (which < 0.75) capture.checkpoint(1)
+    } else if (which < 0.75) capture.checkpoint({ flush: 1, repeat: 0 })
     else isMore &&= copying.step()
   }
   copying.close()
   reader.close()
   isOver = true
-  capture.checkpoint(2)
+  capture.checkpoint({ flush: 2, repeat: 0 })
   follower.apply()
   const contents = { lost: follower.lost, copied: contentOf(`${path}.copy`), is: contentOf(path) }
   world.close()
@@ -202,6 +214,27 @@ test('equals the database, however writers, readers, checkpoints and the copying
   }
 })
 
+test('a later copy gets what was captured before it and a reader keeps out of the file', () => {
+  const { path, writers, capture, follower, close } = openWorld()
+  const [one] = writers
+  const random = createRandom(5)
+  for (let turn = 0; turn < 5; turn++) write(one!, random)
+  capture.checkpoint({ flush: 1, repeat: 0 })
+  const reader = new SqliteDatabase(path, { readonly: true })
+  reader.exec('BEGIN')
+  reader.prepare('SELECT count(*) FROM rows').get()
+  for (let turn = 0; turn < 5; turn++) write(one!, random)
+  capture.checkpoint({ flush: 1, repeat: 0 })
+  follower.forget()
+  capture.checkpoint({ flush: 2, repeat: 1 })
+  copyFileSync(path, `${path}.copy`)
+  reader.close()
+  capture.checkpoint({ flush: 3, repeat: 1 })
+  follower.apply()
+  expect(contentOf(`${path}.copy`)).toEqual(contentOf(path))
+  close()
+})
+
 describe('a capture that may have missed pages', () => {
   test('is lost when somebody else has copied the log', () => {
     const { writers, capture, follower, close } = openWorld()
@@ -210,12 +243,12 @@ describe('a capture that may have missed pages', () => {
     reader.prepare('SELECT count(*) FROM rows').get()
     write(writers[0]!, createRandom(1))
     // The reader keeps it from copying all.
-    capture.checkpoint(1)
+    capture.checkpoint({ flush: 1, repeat: 0 })
     reader.close()
     write(writers[0]!, createRandom(2))
     writers[1]!.pragma('wal_checkpoint(PASSIVE)')
     write(writers[0]!, createRandom(3))
-    capture.checkpoint(2)
+    capture.checkpoint({ flush: 2, repeat: 0 })
     expect(follower.lost).toEqual(['the log began again before all of it was read'])
     close()
   })
@@ -227,23 +260,23 @@ describe('a capture that may have missed pages', () => {
     const reader = new SqliteDatabase(writers[0]!.name, { readonly: true })
     reader.exec('BEGIN')
     reader.prepare('SELECT count(*) FROM rows').get()
-    const made = capture.checkpoint(1)!
+    const made = capture.checkpoint({ flush: 1, repeat: 0 })!
     expect(made.copied).toBe(made.pages)
     for (let turn = 0; turn < 8; turn++) write(writers[0]!, createRandom(2))
     reader.close()
     writers[1]!.pragma('wal_checkpoint(PASSIVE)')
     writers[0]!.exec("INSERT INTO rows (key) VALUES ('short')")
-    capture.checkpoint(2)
+    capture.checkpoint({ flush: 2, repeat: 0 })
     expect(follower.lost).toEqual(['the log began again before all of it was read'])
     close()
   })
 
   test('is lost after a failed sync, which makes writers copy the log', () => {
     const { log, capture, follower, close } = openWorld()
-    capture.checkpoint(1)
+    capture.checkpoint({ flush: 1, repeat: 0 })
     log.setFailedSync(true)
     log.setFailedSync(false)
-    capture.checkpoint(2)
+    capture.checkpoint({ flush: 2, repeat: 0 })
     expect(follower.lost).toEqual(['the log could not be synced'])
     close()
   })
@@ -251,26 +284,30 @@ describe('a capture that may have missed pages', () => {
   test('is lost when the database cannot be read, and the log keeper goes on', () => {
     const { path, writers, capture, follower, close } = openWorld()
     write(writers[0]!, createRandom(1))
-    capture.checkpoint(1)
+    capture.checkpoint({ flush: 1, repeat: 0 })
     // Its first page is no longer in the log.
     writers[0]!.pragma('wal_checkpoint(TRUNCATE)')
     const file = openSync(path, 'r+')
     writeSync(file, Buffer.alloc(pageBytes, 7), 0, pageBytes, 0)
     closeSync(file)
     writers[0]!.close()
-    expect(capture.checkpoint(2)).toBe(undefined)
+    expect(capture.checkpoint({ flush: 2, repeat: 0 })).toBe(undefined)
     expect(follower.lost).toHaveLength(1)
-    expect(capture.checkpoint(3)).toMatchObject({ pages: expect.any(Number) as number })
+    expect(capture.checkpoint({ flush: 3, repeat: 0 })).toMatchObject({
+      pages: expect.any(Number) as number,
+    })
     close()
   })
 
   test('is lost when the log is so long that writers copy it', () => {
     const { writers, capture, follower, close } = openWorld({ logPagesMax: 100 })
     for (let turn = 0; turn < 20; turn++) write(writers[0]!, createRandom(7))
-    capture.checkpoint(1)
+    capture.checkpoint({ flush: 1, repeat: 0 })
     expect(follower.lost).toEqual(['the log became too long'])
     // Checkpoints go on.
-    expect(capture.checkpoint(2)).toMatchObject({ copied: expect.any(Number) as number })
+    expect(capture.checkpoint({ flush: 2, repeat: 0 })).toMatchObject({
+      copied: expect.any(Number) as number,
+    })
     expect(follower.lost).toHaveLength(1)
     close()
   })

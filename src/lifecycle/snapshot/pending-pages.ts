@@ -1,6 +1,6 @@
 /** Captured pages that are not in the bucket yet, each once. Those of transactions that have not
  *  ended wait for that; the others can be sent at once. */
-import { readRecords } from './changes.ts'
+import { type Pages, readRecords } from './changes.ts'
 
 export interface PendingPages {
   /** Adds records of the capture. */
@@ -10,10 +10,10 @@ export interface PendingPages {
   /** Bytes of those that wait, and of those among them that can be sent. */
   waitingBytes(): number
   readyBytes(): number
-  /** Takes all that can be sent, until `settle`. */
-  take(): { pageCount: number; pages: ReadonlyMap<number, Uint8Array> }
-  /** Lets what was taken wait again, unless it was sent or has changed since. */
-  settle(isSent: boolean): void
+  /** Takes all that can be sent. */
+  take(): { pageCount: number; pages: Pages }
+  /** To be called when what was taken is sent. */
+  settle(): void
   /** How long the oldest has waited; 0: none does. */
   waitedMs(): number
 }
@@ -21,7 +21,6 @@ export interface PendingPages {
 export function createPendingPages(recordBytes: number): PendingPages {
   const open = new Map<number, Uint8Array>()
   let ready = new Map<number, Uint8Array>()
-  let taken = new Map<number, Uint8Array>()
   let pageCount = 0
   /** When the oldest was captured of those that wait and of those that were taken, by the monotonic
    *  clock. */
@@ -43,19 +42,13 @@ export function createPendingPages(recordBytes: number): PendingPages {
     waitingBytes: () => (open.size + ready.size) * recordBytes,
     readyBytes: () => ready.size * recordBytes,
     take: () => {
-      taken = ready
+      const pages = ready
       takenSince = waitingSince
       ready = new Map()
       waitingSince = open.size > 0 ? performance.now() : undefined
-      return { pageCount, pages: taken }
+      return { pageCount, pages }
     },
-    settle: (isSent) => {
-      if (!isSent) {
-        for (const [number, page] of ready) taken.set(number, page)
-        ready = taken
-        waitingSince = takenSince
-      }
-      taken = new Map()
+    settle: () => {
       takenSince = undefined
     },
     waitedMs: () => {

@@ -2,15 +2,15 @@
  *  and sends them at intervals. When changes may have been missed, the series is over, and the next
  *  snapshot begins another one.
  *
- *  What could not be sent is sent later, together with what came since, under the same number. It
- *  stays in memory meanwhile; beyond `waitingBytesMax` the series is given up. */
+ *  What could not be sent is sent again, byte for byte: the service may still be storing it. What
+ *  comes meanwhile waits in memory; beyond `waitingBytesMax` the series is given up. */
 import type { BucketPlace } from '../../core/bucket-place.ts'
 import { asError, hasCode } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
 import type { PageCapture } from '../../metadata/metadata.ts'
 import { requireBucket } from '../../packs/pack-place.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
-import { changesBytesMax, encodeChanges } from './changes.ts'
+import { changesBytesMax, type ChangesHeader, encodeChanges, type Pages } from './changes.ts'
 import { createPendingPages, type PendingPages } from './pending-pages.ts'
 import { sendCompressed } from './send-compressed.ts'
 import { metadataKey, newSeries } from './snapshots.ts'
@@ -50,15 +50,18 @@ export interface Series {
 const sentEarlyBytes = 8 * 1024 * 1024
 /** Upper bound on bytes that wait; as many may be on their way. */
 const waitingBytesMax = changesBytesMax / 2
-const closeMsMax = 10_000
+/** How long the end of a series waits for the bucket. */
+export const closeMsMax = 10_000
 
 /** A series that has begun. */
 interface Running {
   readonly series: string
   readonly bucket: Bucket
   readonly pending: PendingPages
-  /** Number of the next changes. */
+  /** Number of the next changes, after those that are being sent. */
   next: number
+  /** Changes that are being sent, or could not be. */
+  unsent: { number: number; header: ChangesHeader; pages: Pages } | undefined
   /** Last snapshot whose copying has ended. */
   completes: number | null
   hasSnapshot: boolean
@@ -119,7 +122,6 @@ export function openSeries(options: SeriesOptions): Series {
       if (!own.isFailing)
         log.warn('changes of the metadata cannot be sent yet', { error: asError(error) })
       own.isFailing = true
-      boundWaiting(own)
       arm(own)
     }
   }
@@ -133,6 +135,7 @@ export function openSeries(options: SeriesOptions): Series {
       bucket: await openBucket(),
       pending: createPendingPages(capture.recordBytes),
       next: last + 1,
+      unsent: undefined,
       completes: null,
       hasSnapshot: false,
       isFailing: false,
@@ -161,8 +164,10 @@ export function openSeries(options: SeriesOptions): Series {
   }
   return {
     follow: async (last, work) => {
-      const own = running ?? (await begin(last))
+      const earlier = running
+      const own = earlier ?? (await begin(last))
       const { series, next: number } = own
+      if (earlier !== undefined) await capture.repeat()
       const complete = async (): Promise<void> => {
         await capture.flush()
         own.completes = number
@@ -191,8 +196,8 @@ export function openSeries(options: SeriesOptions): Series {
 }
 
 interface Sender {
-  /** Sends what can be sent of a series, after what is being sent, if `isDue` then. Errors: the
-   *  series is over, those of the bucket. */
+  /** Sends what could not be sent of a series, and then what can be sent, if `isDue` then. Errors:
+   *  the series is over, those of the bucket. */
   send(own: Running, isDue: () => boolean): Promise<void>
   /** Resolves when what is being sent has arrived or failed. */
   idle(): Promise<unknown>
@@ -204,26 +209,26 @@ function createSender(
 ): Sender {
   const { recordBytes } = capture
   let sending: Promise<unknown> = Promise.resolve()
-  const sendReady = async (own: Running): Promise<void> => {
-    const { series, bucket, next: number, completes, pending } = own
-    const { pageCount, pages } = pending.take()
-    let isSent = false
-    try {
-      await requireOwn(bucket)
-      const key = metadataKey({ kind: 'changes', number, series })
-      const source = encodeChanges({ recordBytes, pageCount, completes }, pages)
-      await sendCompressed(bucket, { key, source })
-      own.next = number + 1
-      isSent = true
-    } finally {
-      pending.settle(isSent)
-    }
+  const sendUnsent = async (own: Running): Promise<void> => {
+    const { series, bucket, unsent, pending } = own
+    if (unsent === undefined) return
+    const { number, header, pages } = unsent
+    await requireOwn(bucket)
+    const key = metadataKey({ kind: 'changes', number, series })
+    await sendCompressed(bucket, { key, source: encodeChanges(header, pages) })
+    own.unsent = undefined
+    pending.settle()
   }
   return {
     send: async (own, isDue) => {
       const sent = sending.then(async () => {
         if (!isRunning(own)) throw new Error('the series is over')
-        if (isDue()) await sendReady(own)
+        await sendUnsent(own)
+        if (!isDue()) return
+        const { pageCount, pages } = own.pending.take()
+        const header = { recordBytes, pageCount, completes: own.completes }
+        own.unsent = { number: own.next++, header, pages }
+        await sendUnsent(own)
       })
       sending = sent.catch(() => {})
       await sent

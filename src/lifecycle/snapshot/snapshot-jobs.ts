@@ -4,7 +4,7 @@ import type { Log } from '../../log.ts'
 import type { PageCapture } from '../../metadata/metadata.ts'
 import type { Job, JobOrigin, Jobs } from '../background/jobs.ts'
 import type { Schedule } from '../schedule.ts'
-import { openStoreSeries } from './series.ts'
+import { closeMsMax, openStoreSeries } from './series.ts'
 import { startSnapshotSchedule } from './snapshot-schedule.ts'
 import { type SnapshotReport, takeSnapshot } from './take-snapshot.ts'
 
@@ -40,9 +40,18 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
     intervalMs: intervalMs === null ? null : changesIntervalMs,
     log,
   })
+  // A bucket that accepts connections but stays silent is given up after two minutes.
+  const stopped = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener('abort', () => {
+      setTimeout(() => reject(stop.signal.reason as Error), closeMsMax).unref()
+    })
+  })
+  stopped.catch(() => {})
   const take = (origin: JobOrigin): Job => {
-    const work = async (): Promise<object> =>
-      await takeSnapshot(series, { dataDir, place, signal: stop.signal })
+    const work = async (): Promise<object> => {
+      const { signal } = stop
+      return await Promise.race([takeSnapshot(series, { dataDir, place, signal }), stopped])
+    }
     return jobs.start('snapshot', work, { lane: 'snapshot', origin })
   }
   const takeDue = async (): Promise<Record<string, number> | undefined> => {

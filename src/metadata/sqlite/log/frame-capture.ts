@@ -8,7 +8,7 @@
 import SqliteDatabase from 'better-sqlite3'
 import { asError } from '../../../core/errors.ts'
 import type { Checkpoint } from '../connection/checkpoint.ts'
-import type { SharedLog } from './shared-log.ts'
+import type { AskedCapture, SharedLog } from './shared-log.ts'
 import { openLogFrames, pageBytes } from './log-frames.ts'
 
 /** What the thread of the log keeper sends. `capture`: its number. */
@@ -19,10 +19,9 @@ export type CaptureNotice = { capture: number } & (
 )
 
 export interface FrameCapture {
-  /** Makes a checkpoint and passes on what transactions have written. `flush`: number of the
-   *  last request that this answers. A lost capture passes nothing. Undefined as for a
-   *  `Checkpointer`. */
-  checkpoint(flush: number): Checkpoint | undefined
+  /** Makes a checkpoint and passes on what transactions have written. A lost capture passes
+   *  nothing. Undefined as for a `Checkpointer`; then `asked` is not answered. */
+  checkpoint(asked: Omit<AskedCapture, 'capture'>): Checkpoint | undefined
   close(): void
 }
 
@@ -53,6 +52,8 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
    *  again. */
   let isSettled = true
   let isStarting = true
+  /** Last request to repeat that was answered. */
+  let repeated: number | undefined
   let isLost = false
   /** In pages; 0 until it is known. */
   let pageCount = 0
@@ -61,7 +62,7 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
     isLost = true
     send({ capture, lost: reason })
   }
-  const pass = (now: string, made: Checkpoint): void => {
+  const pass = (now: string, made: Checkpoint, isRepeated: boolean): void => {
     if (now !== salts) {
       // The file still shows whether more was committed before it was copied by somebody else.
       const hadMore = salts !== undefined && frames.hasCommit(salts, Math.max(passed, made.pages))
@@ -71,6 +72,7 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
     }
     // What was written before is in the file that will be copied.
     if (isStarting && made.copied === made.pages) passed = made.pages
+    if (isRepeated && made.copied < made.pages) passed = 0
     if (made.pages > passed) {
       const range = { first: passed, end: made.pages }
       const length = frames.read(now, range, (records) => send({ capture, records }))
@@ -80,15 +82,16 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
     }
     isSettled = made.copied === made.pages
   }
-  const attempt = (flush: number): Checkpoint | undefined => {
+  const attempt = ({ flush, repeat }: Omit<AskedCapture, 'capture'>): Checkpoint | undefined => {
     reader.exec('BEGIN')
     try {
       look.get()
       const before = frames.salts()
       const made = makeCheckpoint()
       if (made === undefined || frames.salts() !== before) return undefined
-      if (before !== undefined) pass(before, made)
+      if (before !== undefined) pass(before, made, repeat !== (repeated ?? repeat))
       isStarting = false
+      repeated = repeat
       if (pageCount === 0) pageCount = reader.pragma('page_count', { simple: true }) as number
       if (!isLost) send({ capture, pageCount, flush })
       return made
@@ -99,7 +102,7 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
   if (reader.pragma('page_size', { simple: true }) !== pageBytes)
     lose(`the pages of the database do not have ${pageBytes} bytes`)
   return {
-    checkpoint: (flush) => {
+    checkpoint: (asked) => {
       if (isLost) return makeCheckpoint()
       if (log.failedSyncs() !== failedSyncs) {
         lose('the log could not be synced')
@@ -107,7 +110,7 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
       }
       try {
         for (let tries = 0; tries < attemptsMax; tries++) {
-          const made = attempt(flush)
+          const made = attempt(asked)
           if (made === undefined) continue
           if (!isLost && made.pages >= logPagesMax) lose('the log became too long')
           return made

@@ -2,6 +2,7 @@
  *  until it is closed there. A checkpoint copies pages back to random places and syncs twice,
  *  which no thread that serves requests should do. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { asError } from '../../../core/errors.ts'
 import { keptLogPagesMax, openCheckpointer } from '../connection/checkpoint.ts'
 import { type CaptureNotice, type FrameCapture, openFrameCapture } from './frame-capture.ts'
 import { joinSharedLog } from './shared-log.ts'
@@ -17,15 +18,24 @@ const patienceMs = 1000
  *  than every hundredth does (1.4; bench/big-store). */
 const logPagesMax = 24_576
 
+/** Messages of a mebibyte that wait for the main thread, and how long. */
+const sentMax = 8
+const takenMsMax = 10_000
+
 const port = parentPort
 if (!port) throw new Error('this file is the body of a worker thread')
 const { path, sharedLog } = workerData as LogKeeperData
 const log = joinSharedLog(sharedLog)
 const checkpointer = openCheckpointer(path, log)
-let capture: { number: number; frames: FrameCapture } | undefined
+/** `frames`: undefined when the capture cannot be opened. */
+let capture: { number: number; frames: FrameCapture | undefined } | undefined
+/** Messages with captured pages that were sent. */
+let sent = 0
+/** Whether what was asked for waits for a checkpoint that failed. */
+let isBehind = false
 port.postMessage('ready')
 keep()
-capture?.frames.close()
+capture?.frames?.close()
 checkpointer.close()
 
 /** Makes a checkpoint, with the capture that is asked for. Returns the length of the log in pages,
@@ -33,27 +43,38 @@ checkpointer.close()
 function run(): number {
   const asked = log.askedCapture()
   if (capture?.number !== asked.capture) {
-    capture?.frames.close()
+    capture?.frames?.close()
     capture = asked.capture === 0 ? undefined : openCapture(asked.capture)
   }
-  const made = capture ? capture.frames.checkpoint(asked.flush) : checkpointer.run()
+  const made = capture?.frames ? capture.frames.checkpoint(asked) : checkpointer.run()
+  isBehind = capture !== undefined && made === undefined
   return made?.pages ?? 0
 }
 
 function openCapture(number: number): typeof capture {
-  const frames = openFrameCapture({
-    path,
-    capture: number,
-    log,
-    makeCheckpoint: checkpointer.run,
-    logPagesMax: keptLogPagesMax / 2,
-    send: (notice) => port!.postMessage(notice, buffersOf(notice)),
-  })
-  return { number, frames }
+  try {
+    const frames = openFrameCapture({
+      path,
+      capture: number,
+      log,
+      makeCheckpoint: checkpointer.run,
+      logPagesMax: keptLogPagesMax / 2,
+      send,
+    })
+    return { number, frames }
+  } catch (error) {
+    // No file can be opened, for example. Checkpoints must go on.
+    send({ capture: number, lost: asError(error).message })
+    return { number, frames: undefined }
+  }
 }
 
-function buffersOf(notice: CaptureNotice): ArrayBuffer[] {
-  return 'records' in notice ? [notice.records.buffer] : []
+/** Errors: the main thread does not take what was sent. */
+function send(notice: CaptureNotice): void {
+  if (!('records' in notice)) return port!.postMessage(notice)
+  if (!log.waitForTaken(sent - sentMax, takenMsMax)) throw new Error('the main thread is busy')
+  port!.postMessage(notice, [notice.records.buffer])
+  sent += 1
 }
 
 function keep(): void {
@@ -61,8 +82,8 @@ function keep(): void {
   // Copies what was written before this thread began.
   run()
   while (!log.isClosing()) {
-    const first = log.waitForWrites(seen, Infinity)
-    if (first === seen) continue
+    const first = log.waitForWrites(seen, isBehind ? patienceMs : Infinity)
+    if (first === seen && !isBehind) continue
     seen = waitForQuiet(first)
     copyBack()
   }

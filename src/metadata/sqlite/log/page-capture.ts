@@ -13,10 +13,10 @@ interface Waiting {
 
 /** `worker`: the thread of the log keeper; after its end there is no capture. */
 export function createPageCapture(
-  log: Pick<KeptLog, 'askCapture'>,
+  log: Pick<KeptLog, 'askCapture' | 'noteTaken'>,
   worker: Pick<Worker, 'on'>,
 ): PageCapture {
-  let last = { capture: 0, flush: 0 }
+  let last = { capture: 0, repeat: 0, flush: 0 }
   let running: { capture: number; sink: PageSink } | undefined
   let waiting: Waiting[] = []
 
@@ -40,6 +40,7 @@ export function createPageCapture(
     await flushed
   }
   worker.on('message', (notice: CaptureNotice) => {
+    if ('records' in notice) log.noteTaken()
     // Of an earlier capture.
     if (notice.capture !== running?.capture) return
     if ('lost' in notice) lose(notice.lost)
@@ -58,6 +59,10 @@ export function createPageCapture(
       end('another capture has begun')
       last = { ...last, capture: last.capture + 1 }
       running = { capture: last.capture, sink }
+      await askFlush()
+    },
+    repeat: async () => {
+      last = { ...last, repeat: last.repeat + 1 }
       await askFlush()
     },
     flush: askFlush,

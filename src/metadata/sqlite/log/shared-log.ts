@@ -35,7 +35,10 @@ export interface SharedLog {
 export interface AskedCapture {
   /** Number of the capture that should run; 0: none. */
   capture: number
-  /** Number of the last request for everything that is committed. */
+  /** Number of the last request to pass again what is not in the file of the database yet. */
+  repeat: number
+  /** Number of the last request for everything that is committed. Answers to it also answer the
+   *  others that were made before. */
   flush: number
 }
 
@@ -43,6 +46,10 @@ export interface AskedCapture {
 export interface KeptLog extends SharedLog {
   askCapture(asked: AskedCapture): void
   askedCapture(): AskedCapture
+  /** Counts a message with captured pages that was taken. */
+  noteTaken(): void
+  /** Waits until `count` were, at most `timeoutMs`; returns whether they were. Blocks. */
+  waitForTaken(count: number, timeoutMs: number): boolean
   /** Waits at most `timeoutMs` for a write after mark `since`; returns the current mark. Blocks. */
   waitForWrites(since: number, timeoutMs: number): number
   setLong(isLong: boolean): void
@@ -61,7 +68,9 @@ const word = {
   reads: 6,
   failedSyncs: 7,
   capture: 8,
-  flush: 9,
+  repeat: 9,
+  flush: 10,
+  taken: 11,
 } as const
 /** Upper bound on waiting for a turn. Transactions take milliseconds, tens of them on a slow
  *  disk. */
@@ -124,15 +133,32 @@ export function joinSharedLog(shared: SharedArrayBuffer): KeptLog {
     setLong: (isLong) => {
       Atomics.store(words, word.long, isLong ? 1 : 0)
     },
-    askCapture: ({ capture, flush }) => {
+    askCapture: ({ capture, repeat, flush }) => {
       Atomics.store(words, word.capture, capture)
+      Atomics.store(words, word.repeat, repeat)
       Atomics.store(words, word.flush, flush)
       announce()
     },
-    askedCapture: () => ({
-      capture: Atomics.load(words, word.capture),
-      flush: Atomics.load(words, word.flush),
-    }),
+    askedCapture: () => {
+      // First, since it was stored last.
+      const flush = Atomics.load(words, word.flush)
+      const repeat = Atomics.load(words, word.repeat)
+      return { capture: Atomics.load(words, word.capture), repeat, flush }
+    },
+    noteTaken: () => {
+      Atomics.add(words, word.taken, 1)
+      Atomics.notify(words, word.taken)
+    },
+    waitForTaken: (count, timeoutMs) => {
+      const deadline = performance.now() + timeoutMs
+      for (;;) {
+        const taken = Atomics.load(words, word.taken)
+        if (((taken - count) | 0) >= 0) return true
+        const leftMs = deadline - performance.now()
+        if (leftMs <= 0) return false
+        Atomics.wait(words, word.taken, taken, leftMs)
+      }
+    },
     isClosing: () => Atomics.load(words, word.closing) === 1,
     close: () => {
       Atomics.store(words, word.closing, 1)
