@@ -4,7 +4,8 @@
  *  to a `committed` after the copying. */
 
 export interface PageSink {
-  /** Pages one after another, each after its number (4 bytes, big-endian, from 1). */
+  /** Pages one after another, each after its number (4 bytes, big-endian, from 1). They are gone
+   *  after the call. */
   onPages(records: Uint8Array): void
   /** With all pages up to here, the copy is the database as of a commit, if cut to `pageCount`
    *  pages. */

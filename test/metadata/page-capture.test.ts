@@ -17,6 +17,7 @@ import {
   type FrameCapture,
   openFrameCapture,
 } from '../../src/metadata/sqlite/log/frame-capture.ts'
+import { recordsBytesMax } from '../../src/metadata/sqlite/log/log-frames.ts'
 import { createSharedLog, joinSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
 import { createRandom } from '../lifecycle/random-world.ts'
 import { temporaryDatabases } from './temporary-database.ts'
@@ -107,6 +108,7 @@ function openWorld({ logPagesMax = 100_000, others = () => {} } = {}): World {
       return made
     },
     send: follower.take,
+    space: () => new Uint8Array(recordsBytesMax),
     logPagesMax,
   })
   return {

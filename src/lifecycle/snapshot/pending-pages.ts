@@ -12,14 +12,22 @@ export interface PendingPages {
   readyBytes(): number
   /** Takes all that can be sent. */
   take(): { pageCount: number; pages: Pages }
-  /** To be called when what was taken is sent. */
+  /** To be called when what was taken is sent; its pages are used again. */
   settle(): void
   /** How long the oldest has waited; 0: none does. */
   waitedMs(): number
 }
 
+/** Buffers of sent pages that are kept for others: garbage outside the heap is collected late. */
+const spareBytesMax = 8 * 1024 * 1024
+
 export function createPendingPages(recordBytes: number): PendingPages {
   const open = new Map<number, Uint8Array>()
+  let taken: Pages = new Map()
+  const spare: Uint8Array[] = []
+  const keep = (page: Uint8Array): void => {
+    if (spare.length * recordBytes < spareBytesMax) spare.push(page)
+  }
   let ready = new Map<number, Uint8Array>()
   let pageCount = 0
   /** When the oldest was captured of those that wait and of those that were taken, by the monotonic
@@ -29,26 +37,33 @@ export function createPendingPages(recordBytes: number): PendingPages {
   return {
     add: (records) => {
       for (const [number, page] of readRecords(records, recordBytes)) {
-        // A copy: a page of these records may be replaced long before the others.
-        open.set(number, Buffer.from(page))
+        const copy = open.get(number) ?? spare.pop() ?? Buffer.alloc(page.length)
+        copy.set(page)
+        open.set(number, copy)
       }
       waitingSince ??= performance.now()
     },
     commit: (pages) => {
-      for (const [number, page] of open) ready.set(number, page)
+      for (const [number, page] of open) {
+        const replaced = ready.get(number)
+        if (replaced !== undefined) keep(replaced)
+        ready.set(number, page)
+      }
       open.clear()
       pageCount = pages
     },
     waitingBytes: () => (open.size + ready.size) * recordBytes,
     readyBytes: () => ready.size * recordBytes,
     take: () => {
-      const pages = ready
+      taken = ready
       takenSince = waitingSince
       ready = new Map()
       waitingSince = open.size > 0 ? performance.now() : undefined
-      return { pageCount, pages }
+      return { pageCount, pages: taken }
     },
     settle: () => {
+      for (const page of taken.values()) keep(page)
+      taken = new Map()
       takenSince = undefined
     },
     waitedMs: () => {

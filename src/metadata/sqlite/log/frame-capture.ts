@@ -13,7 +13,7 @@ import { openLogFrames, pageBytes } from './log-frames.ts'
 
 /** What the thread of the log keeper sends. `capture`: its number. */
 export type CaptureNotice = { capture: number } & (
-  | { records: Uint8Array<ArrayBuffer> }
+  | { records: Uint8Array }
   | { pageCount: number; flush: number }
   | { lost: string }
 )
@@ -31,6 +31,8 @@ export interface FrameCaptureOptions {
   log: Pick<SharedLog, 'failedSyncs'>
   makeCheckpoint(): Checkpoint | undefined
   send(notice: CaptureNotice): void
+  /** Where the records of the next notice go. */
+  space(): Uint8Array
   /** Log length in pages at which writers make checkpoints too, which nothing holds back. */
   logPagesMax: number
 }
@@ -40,7 +42,7 @@ const attemptsMax = 8
 
 /** The database must exist, and be in use by another connection. */
 export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
-  const { path, capture, log, makeCheckpoint, send, logPagesMax } = options
+  const { path, capture, log, makeCheckpoint, send, space, logPagesMax } = options
   const reader = new SqliteDatabase(path, { readonly: true, fileMustExist: true })
   const look = reader.prepare('SELECT count(*) FROM sqlite_schema')
   const frames = openLogFrames(path)
@@ -75,7 +77,8 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
     if (isRepeated && made.copied < made.pages) passed = 0
     if (made.pages > passed) {
       const range = { first: passed, end: made.pages }
-      const length = frames.read(now, range, (records) => send({ capture, records }))
+      const onRecords = (records: Uint8Array): void => send({ capture, records })
+      const length = frames.read(now, range, { space, onRecords })
       if (!length) return lose('the log changed while it was read')
       pageCount = length
       passed = made.pages

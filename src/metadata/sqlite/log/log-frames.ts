@@ -16,17 +16,18 @@ const frameBytes = frameHeaderBytes + pageBytes
 export const recordBytes: number = numberBytes + pageBytes
 /** Frames read at a time: one mebibyte. */
 const framesPerRead = 256
+export const recordsBytesMax: number = framesPerRead * recordBytes
 
 export interface LogFrames {
   /** The salts of the log; undefined before the first transaction. */
   salts(): string | undefined
-  /** Passes frames `first` to `end` (excluded, from 0) as records of number and page, in new
-   *  buffers. Returns the length of the database in pages as of the last one, which ends a
+  /** Passes frames `first` to `end` (excluded, from 0) as records of number and page, in what
+   *  `space` returns for each call of `onRecords`: `recordsBytesMax` or more. Returns the length of the database in pages as of the last one, which ends a
    *  transaction; undefined when a frame is of another log. */
   read(
     salts: string,
     range: { first: number; end: number },
-    onRecords: (records: Uint8Array<ArrayBuffer>) => void,
+    passing: { space(): Uint8Array; onRecords(records: Uint8Array): void },
   ): number | undefined
   /** Whether a transaction that ended at frame `from` or later is left of the log with these salts.
    *  One that was rolled back has no last frame. */
@@ -46,12 +47,12 @@ export function openLogFrames(path: string): LogFrames {
     readInto(frameHeader, frameHeaderBytes, headerBytes + at * frameBytes)
   return {
     salts: () => (readInto(header, headerBytes, 0) ? saltsOf(header, saltsAt.header) : undefined),
-    read: (salts, { first, end }, onRecords) => {
+    read: (salts, { first, end }, { space, onRecords }) => {
       let pageCount = 0
       for (let at = first; at < end; at += framesPerRead) {
         const count = Math.min(framesPerRead, end - at)
         if (!readInto(frames, count * frameBytes, headerBytes + at * frameBytes)) return undefined
-        const records = new Uint8Array(count * recordBytes)
+        const records = space().subarray(0, count * recordBytes)
         for (let index = 0; index < count; index++) {
           const from = index * frameBytes
           if (saltsOf(frames, from + saltsAt.frame) !== salts) return undefined

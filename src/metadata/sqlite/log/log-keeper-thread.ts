@@ -5,6 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { asError } from '../../../core/errors.ts'
 import { keptLogPagesMax, openCheckpointer } from '../connection/checkpoint.ts'
 import { type CaptureNotice, type FrameCapture, openFrameCapture } from './frame-capture.ts'
+import { recordsBytesMax } from './log-frames.ts'
 import { joinSharedLog } from './shared-log.ts'
 import type { LogKeeperData } from './log-keeper.ts'
 
@@ -18,8 +19,10 @@ const patienceMs = 1000
  *  than every hundredth does (1.4; bench/big-store). */
 const logPagesMax = 24_576
 
-/** Messages of a mebibyte that wait for the main thread, and how long. */
-const sentMax = 8
+/** Messages with captured pages that may wait for the main thread, and how long. Their memory is
+ *  shared and used again: transferred buffers would pile up until the main thread collects garbage,
+ *  100 MB in a large upload. */
+const sentMax = 4
 const takenMsMax = 10_000
 
 const port = parentPort
@@ -29,8 +32,9 @@ const log = joinSharedLog(sharedLog)
 const checkpointer = openCheckpointer(path, log)
 /** `frames`: undefined when the capture cannot be opened. */
 let capture: { number: number; frames: FrameCapture | undefined } | undefined
-/** Messages with captured pages that were sent. */
+/** Messages with captured pages that were sent, and the memory they use in turn. */
 let sent = 0
+let memory: SharedArrayBuffer | undefined
 /** Whether what was asked for waits for a checkpoint that failed. */
 let isBehind = false
 port.postMessage('ready')
@@ -59,22 +63,24 @@ function openCapture(number: number): typeof capture {
       log,
       makeCheckpoint: checkpointer.run,
       logPagesMax: keptLogPagesMax / 2,
-      send,
+      send: (notice) => port!.postMessage(notice),
+      space: nextSpace,
     })
     return { number, frames }
   } catch (error) {
     // No file can be opened, for example. Checkpoints must go on.
-    send({ capture: number, lost: asError(error).message })
+    port!.postMessage({ capture: number, lost: asError(error).message } satisfies CaptureNotice)
     return { number, frames: undefined }
   }
 }
 
 /** Errors: the main thread does not take what was sent. */
-function send(notice: CaptureNotice): void {
-  if (!('records' in notice)) return port!.postMessage(notice)
-  if (!log.waitForTaken(sent - sentMax, takenMsMax)) throw new Error('the main thread is busy')
-  port!.postMessage(notice, [notice.records.buffer])
+function nextSpace(): Uint8Array {
+  if (!log.waitForTaken(sent + 1 - sentMax, takenMsMax)) throw new Error('the main thread is busy')
+  memory ??= new SharedArrayBuffer(sentMax * recordsBytesMax)
+  const space = new Uint8Array(memory, (sent % sentMax) * recordsBytesMax, recordsBytesMax)
   sent += 1
+  return space
 }
 
 function keep(): void {

@@ -39,18 +39,21 @@ export function createPageCapture(
     log.askCapture(last)
     await flushed
   }
-  worker.on('message', (notice: CaptureNotice) => {
-    if ('records' in notice) log.noteTaken()
-    // Of an earlier capture.
-    if (notice.capture !== running?.capture) return
+  const take = (notice: CaptureNotice, sink: PageSink): void => {
     if ('lost' in notice) lose(notice.lost)
-    else if ('records' in notice) running.sink.onPages(notice.records)
+    else if ('records' in notice) sink.onPages(notice.records)
     else {
-      running.sink.onCommitted(notice.pageCount)
+      sink.onCommitted(notice.pageCount)
       const isAnswered = ({ flush }: Waiting): boolean => flush <= notice.flush
       for (const { resolve } of waiting.filter(isAnswered)) resolve()
       waiting = waiting.filter((each) => !isAnswered(each))
     }
+  }
+  worker.on('message', (notice: CaptureNotice) => {
+    // Otherwise of an earlier capture.
+    if (notice.capture === running?.capture) take(notice, running.sink)
+    // From then on, its memory is used again.
+    if ('records' in notice) log.noteTaken()
   })
   worker.on('exit', () => lose('the log keeper has ended'))
   return {
