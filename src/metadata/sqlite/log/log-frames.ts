@@ -22,8 +22,9 @@ export interface LogFrames {
   /** The salts of the log; undefined before the first transaction. */
   salts(): string | undefined
   /** Passes frames `first` to `end` (excluded, from 0) as records of number and page, in what
-   *  `space` returns for each call of `onRecords`: `recordsBytesMax` or more. Returns the length of the database in pages as of the last one, which ends a
-   *  transaction; undefined when a frame is of another log. */
+   *  `space` returns for each call of `onRecords`: `recordsBytesMax` or more. Returns the length of
+   *  the database in pages as of the last one, which ends a transaction; undefined when a frame is
+   *  of another log. */
   read(
     salts: string,
     range: { first: number; end: number },
