@@ -30,7 +30,7 @@ test("the README's program uploads and downloads, and detects a taken name", asy
   const root = await makeDirectory({ 'src/a': 'one' })
   const program = `process.chdir(${JSON.stringify(root)})\n${await programOfReadme()}`
   expect(await runModule(program)).toBe('')
-  expect(await readFile(join(root, 'fetched/a'), 'utf8')).toBe('one')
+  expect(await readFile(join(root, 'fetched-src/a'), 'utf8')).toBe('one')
   await makeTree(root, { 'src/b': 'two' })
   expect(await runModule(program)).toMatch(/^artifact \d+ has that name\n$/)
 })
