@@ -386,7 +386,7 @@ test('trove upload and backup report a full disk, and work once there is room', 
     ['backup', destination, '--copies'],
   ]) {
     const full = await run(...args)
-    expect([full.status, full.stderr]).toEqual([9, expect.stringContaining('full')])
+    expect([full.status, full.stderr]).toEqual([9, expect.stringContaining('no space left')])
   }
   expect(existsSync(destination)).toBe(false)
   expect((await run('gc', '--now')).status).toBe(0)
