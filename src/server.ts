@@ -222,18 +222,7 @@ async function openStorage(
   const uploadBytesMax = config.artifactBytesMax
   const stagingDirectory = join(dataDir, 'cas', 'staging', 'uploads')
   const staging = await openStaging(stagingDirectory, { uploadBytesMax, requireRoom, checkpoint })
-  const { capture } = logKeeper
-  return {
-    packPlace,
-    packs,
-    databasePath: path,
-    sharedLog,
-    capture,
-    metadata,
-    quota,
-    clock,
-    staging,
-  }
+  return { packPlace, packs, path, sharedLog, logKeeper, metadata, quota, clock, staging }
 }
 
 async function recoverStorage(
@@ -254,14 +243,14 @@ async function recoverStorage(
 
 async function openIngest(
   { config, log, cleanups, startIngestThread }: Opening,
-  { databasePath, packPlace, sharedLog, quota, staging }: Storage,
+  { path, packPlace, sharedLog, quota, staging }: Storage,
   { minFreeBytes }: DiskSpace,
 ): Promise<AppContext['ingest']> {
   const { artifactBytesMax, entriesMax, compressionLevel, stockZips, workers } = config
   const ingest = await openIngestPool({
     workers,
     staging,
-    databasePath,
+    databasePath: path,
     packPlace,
     disk: { directory: config.dataDir, minFreeBytes },
     sharedLog,
@@ -277,7 +266,7 @@ async function openIngest(
 
 function startBackground(
   { config, log, now, checkpoint, cleanups }: Opening,
-  { metadata, packs, staging, packPlace, sharedLog, capture, clock }: Storage,
+  { metadata, packs, staging, packPlace, sharedLog, logKeeper, clock }: Storage,
   space: DiskSpace,
 ): Pick<AppContext, 'maintenance' | 'backgroundJobs'> {
   const maintenance = startMaintenance({
@@ -295,7 +284,7 @@ function startBackground(
     ...config,
     packPlace,
     sharedLog,
-    capture,
+    capture: logKeeper.capture,
     jobs: maintenance.jobs,
     metadata,
     log,

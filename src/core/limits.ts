@@ -233,8 +233,7 @@ export const limits = {
   /** How long a running server waits for the row of a sealed pack, or for an unsealed one to grow,
    *  before it treats it as debris. */
   debrisGraceMs: 24 * 60 * 60 * 1000,
-  /** Artifacts given a new version in one transaction when a blob takes another copy: 0.4 s. What
-   *  more of them hold heals only with the same stream, and uploads with another are refused. */
+  /** Artifacts that get a new version in one transaction (0.4 s) when a blob takes another copy. */
   healedArtifactsMax: 50_000,
   /** Size of one scrub read; copies up to this size are checked in memory. */
   scrubReadBytes: 4 * MiB,

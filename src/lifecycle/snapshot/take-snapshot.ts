@@ -16,7 +16,13 @@ import { withBucket } from '../../packs/with-bucket.ts'
 import { readDatabaseFile } from './database-file.ts'
 import { sendCompressed } from './send-compressed.ts'
 import type { Series } from './series.ts'
-import { listMetadata, metadataKey, snapshotFolder, snapshotsKept } from './snapshots.ts'
+import {
+  listMetadata,
+  metadataKey,
+  type MetadataObject,
+  snapshotFolder,
+  snapshotsKept,
+} from './snapshots.ts'
 
 export interface SnapshotReport {
   number: number
@@ -57,7 +63,7 @@ export async function takeSnapshot(
       })
       return { number: own.number, databaseBytes, snapshotBytes }
     })
-    await removeEarlier(bucket)
+    await removeUnneeded(bucket, earlier)
     return report
   })
 }
@@ -72,12 +78,12 @@ async function removeUnfinished(bucket: Bucket, series: string): Promise<void> {
   }
 }
 
-async function removeEarlier(bucket: Bucket): Promise<void> {
-  const objects = await listMetadata(bucket)
-  const snapshots = objects.filter(({ kind }) => kind === 'snapshot')
-  const oldest = snapshots[snapshotsKept - 1]
+/** `earlier`: what was there before this snapshot, newest first. */
+async function removeUnneeded(bucket: Bucket, earlier: MetadataObject[]): Promise<void> {
+  const snapshots = earlier.filter(({ kind }) => kind === 'snapshot')
+  const oldest = snapshots[snapshotsKept - 2]
   if (oldest === undefined) return
-  const before = objects.filter(({ number }) => number < oldest.number)
+  const before = earlier.filter(({ number }) => number < oldest.number)
   // Changes last: a snapshot without them would look damaged.
   for (const { key } of before.toSorted((a, b) => b.kind.localeCompare(a.kind)))
     await bucket.remove(key)
