@@ -25,6 +25,7 @@ import { type DiskSpace, openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recover, sweepAtStart } from './lifecycle/recovery/recover.ts'
 import { startBackgroundJobs } from './lifecycle/background/background-jobs.ts'
+import { confirmingActs } from './lifecycle/snapshot/confirmed-acts.ts'
 import { startUsageHistory } from './lifecycle/usage-history.ts'
 import { createWriteProbe } from './lifecycle/write-probe.ts'
 import type { Log } from './log.ts'
@@ -153,7 +154,7 @@ async function openContext(
   cleanups.push(() => history.stop())
   return {
     config,
-    metadata,
+    metadata: confirmingActs(metadata, background.backgroundJobs.confirm),
     packs,
     staging,
     now,

@@ -208,6 +208,16 @@ test('the message for a bad value mentions the word for "no bound" only where it
   ])
 })
 
+test('acknowledgements wait for the bucket only where snapshots are in one', () => {
+  const env: Environment = { TROVE_CHANGES_INTERVAL: '0', TROVE_S3_BUCKET: 'ci-artifacts' }
+  expect(readServerConfig({}, env).changesIntervalMs).toBeNull()
+  const without = { ...env, TROVE_S3_BUCKET: undefined, TROVE_SNAPSHOT_INTERVAL: 'off' }
+  expect(problemsOf(() => readServerConfig({}, without))).toEqual([
+    'TROVE_CHANGES_INTERVAL can be 0 only with TROVE_S3_BUCKET',
+    'TROVE_CHANGES_INTERVAL can be 0 only with a TROVE_SNAPSHOT_INTERVAL',
+  ])
+})
+
 test('unknown variables with our prefix are reported, whether flags are given or not', () => {
   const env: Environment = {
     TROVE_RETENTION_DAY: '5',

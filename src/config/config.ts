@@ -55,8 +55,9 @@ export interface Config {
   readonly scrubBytesPerSecond: number | null
   /** Time between two metadata snapshots, if packs are in a bucket; null: only by hand. */
   readonly snapshotIntervalMs: number | null
-  /** Time between two sends of what changed in the metadata since. */
-  readonly changesIntervalMs: number
+  /** Time between two sends of what changed in the metadata since; null: nothing is acknowledged
+   *  before its changes are sent. */
+  readonly changesIntervalMs: number | null
   /** Whether artifacts are scanned for credentials in the background. */
   readonly secrets: boolean
   /** Upper bounds on logical bytes of live artifacts; null: none. */
@@ -164,11 +165,8 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     snapshotIntervalMs: source.unless('TROVE_SNAPSHOT_INTERVAL', 'off', (name) =>
       source.duration(name, limits.snapshotIntervalMs, 60_000, 7 * dayMs),
     ),
-    changesIntervalMs: source.duration(
-      'TROVE_CHANGES_INTERVAL',
-      limits.changesIntervalMs,
-      1000,
-      dayMs / 24,
+    changesIntervalMs: source.unless('TROVE_CHANGES_INTERVAL', '0', (name) =>
+      source.duration(name, limits.changesIntervalMs, 1000, dayMs / 24),
     ),
     secrets: source.choice('TROVE_SECRETS', ['on', 'off'], 'on') === 'on',
     projectQuotaBytes: source.optionalSize('TROVE_PROJECT_QUOTA'),
@@ -206,6 +204,10 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
       'requires TROVE_PUBLIC_URL, to which the provider sends people back',
     )
   }
+  if (config.changesIntervalMs === null && source.text('TROVE_S3_BUCKET') === undefined)
+    source.refuse('TROVE_CHANGES_INTERVAL', 'can be 0 only with TROVE_S3_BUCKET')
+  if (config.changesIntervalMs === null && config.snapshotIntervalMs === null)
+    source.refuse('TROVE_CHANGES_INTERVAL', 'can be 0 only with a TROVE_SNAPSHOT_INTERVAL')
   source.finish('TROVE_')
   // Otherwise the AWS SDK warns at each start, in each thread, about the Node version that future
   // releases will need. Set without a bucket too: `move-packs` reads the one that packs are in.

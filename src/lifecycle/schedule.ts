@@ -8,11 +8,12 @@ export interface Schedule {
   stop(): Promise<void>
 }
 
-/** Calls `round` about every `intervalMs` (±10 %), first after one interval. A failing round is
- *  logged and does not stop the schedule. */
+/** Calls `round` about every `intervalMs` (±10 %), first after `firstMs`, or else one interval. A
+ *  failing round is logged and does not stop the schedule. */
 export function startSchedule(options: {
   name: string
   intervalMs: number
+  firstMs?: number
   log: Log
   /** Returns figures. When all are 0 the round did nothing, and they are not logged. */
   round(): Promise<Record<string, number>>
@@ -35,15 +36,14 @@ export function startSchedule(options: {
     }
     arm()
   }
-  const arm = (): void => {
+  const arm = (ms = options.intervalMs * (0.9 + Math.random() * 0.2)): void => {
     if (stopped) return
-    const jitter = 0.9 + Math.random() * 0.2
     timer = setTimeout(() => {
       running = turn()
-    }, options.intervalMs * jitter)
+    }, ms)
     timer.unref()
   }
-  arm()
+  arm(options.firstMs)
   return {
     stop: async () => {
       stopped = true

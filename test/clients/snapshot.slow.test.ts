@@ -17,6 +17,7 @@ import {
   type Site,
   siteIn,
   upload,
+  type Uploaded,
 } from './bucket-site.ts'
 import { startTrove } from './trove-process.ts'
 
@@ -153,6 +154,53 @@ test('what was uploaded seconds before the loss of the disk is restored', async 
   const third = await clientOf(await site.serve())
   await expectSame(third, last, source)
   await expectSame(third, later, source)
+})
+
+test('nothing is acknowledged that the loss of the disk in the same moment would take', async () => {
+  const { fake, site } = await imitated()
+  Object.assign(site.environment, { TROVE_SNAPSHOT_INTERVAL: '1h', TROVE_CHANGES_INTERVAL: '0' })
+  const server = await site.serve()
+  const client = await clientOf(server)
+  const source = await makeDirectory()
+  const uploaded: { artifact: Uploaded; text: string }[] = []
+  // The first upload waits for the first snapshot.
+  for (const [index, text] of ['one', 'two', 'three', 'three'].entries()) {
+    await makeTree(source, { text })
+    uploaded.push({ artifact: await upload(client, source, index + 1), text })
+  }
+  const [removed, kept] = uploaded.splice(0, 2)
+  await client.retain(kept!.artifact.id, { pinned: true })
+  await client.remove(removed!.artifact.id)
+  await server.kill()
+  await loseDisk(site)
+  expect(await recoverFrom(site)).toMatchObject({ packs: 0, snapshot: { lostChanges: 0 } })
+  const again = await site.serve()
+  const restored = await clientOf(again)
+  for (const { artifact, text } of [...uploaded, kept!]) {
+    await makeTree(source, { text })
+    await expectSame(restored, artifact, source)
+  }
+  const pinned: number[] = []
+  for await (const { id, pinned: isPinned } of restored.list({ project: 'octo/demo' }))
+    if (isPinned) pinned.push(id)
+  expect(pinned).toEqual([kept!.artifact.id])
+  const destination = await makeDirectory()
+  await expect(
+    restored.download({ artifact: removed!.artifact, destination }),
+  ).rejects.toMatchObject({ code: 'artifact_deleted' })
+
+  // While the bucket takes no changes, nothing is acknowledged, and repeating it succeeds later.
+  const token = await again.token(['--project', 'octo/demo', '--scope', 'write'])
+  const put = async (): Promise<number> => {
+    const path = '/api/v1/projects/octo/demo/runs/9/artifacts/text'
+    const headers = { authorization: `Bearer ${token}` }
+    return (await fetch(again.url + path, { method: 'PUT', body: 'four', headers })).status
+  }
+  fake.before = async (request, response) =>
+    /^PUT .*changes\.gz$/.test(request) ? await cutting(request, response) : undefined
+  expect(await put()).toBe(503)
+  fake.before = async () => undefined
+  expect(await put()).toBe(200)
 })
 
 test('no server starts between a restore and the import of newer packs', async () => {

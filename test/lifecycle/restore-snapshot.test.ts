@@ -52,7 +52,7 @@ interface Rig {
   snapshot(number: number, text: string, of?: string): void
   /** Puts changes into the bucket that turn a database into that of the text. */
   changes(number: number, text: string, completes?: number | null): string
-  restore(complete?: Restoration['complete']): Promise<RestoredSnapshot>
+  restore(steps?: Partial<Restoration>): Promise<RestoredSnapshot>
 }
 
 async function openRig(): Promise<Rig> {
@@ -85,8 +85,14 @@ async function openRig(): Promise<Rig> {
         Buffer.concat([...encodeChanges(header, pages)]),
       )
     },
-    restore: async (complete = async () => {}) =>
-      await restoreSnapshot(bucket, { path, complete, signal }),
+    restore: async (steps) =>
+      await restoreSnapshot(bucket, {
+        path,
+        takeOver: async () => {},
+        complete: async () => {},
+        signal,
+        ...steps,
+      }),
   }
 }
 
@@ -94,11 +100,13 @@ test('the log that a killed restore leaves does not get into the next one', asyn
   const { path, snapshot, changes, restore } = await openRig()
   snapshot(1, 'torn')
   changes(1, 'older', 1)
-  await expect(restore(beKilled)).rejects.toThrow('killed')
+  await expect(restore({ complete: beKilled })).rejects.toThrow('killed')
   snapshot(2, 'torn')
   changes(2, 'newer', 2)
-  await restore(async (staged) => {
-    expect(textOf(staged)).toBe('newer')
+  await restore({
+    complete: async (staged) => {
+      expect(textOf(staged)).toBe('newer')
+    },
   })
   expect(textOf(path)).toBe('newer')
 })
@@ -117,6 +125,31 @@ test('changes are written over the snapshot in order', async () => {
     damagedSnapshots: 0,
   })
   expect(textOf(path)).toBe('last')
+})
+
+describe('what a server sends until the bucket is taken over is restored:', () => {
+  test('changes', async () => {
+    const { path, snapshot, changes, restore } = await openRig()
+    snapshot(1, 'torn')
+    changes(1, 'complete', 1)
+    const takeOver = async (): Promise<void> => {
+      changes(2, 'acknowledged', 1)
+    }
+    expect(await restore({ takeOver })).toMatchObject({ number: 1, changes: 2 })
+    expect(textOf(path)).toBe('acknowledged')
+  })
+
+  test('a snapshot', async () => {
+    const { path, snapshot, changes, restore } = await openRig()
+    snapshot(1, 'torn')
+    changes(1, 'complete', 1)
+    const takeOver = async (): Promise<void> => {
+      snapshot(2, 'torn')
+      changes(2, 'acknowledged', 2)
+    }
+    expect(await restore({ takeOver })).toMatchObject({ number: 2, changes: 1 })
+    expect(textOf(path)).toBe('acknowledged')
+  })
 })
 
 describe('what is missing', () => {

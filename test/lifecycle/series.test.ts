@@ -225,6 +225,63 @@ describe('changes no longer follow', () => {
   })
 })
 
+describe('a confirmation', () => {
+  test('comes once all changes before it are in the bucket, without waiting for the interval', async () => {
+    const { write, snapshot, sent, series } = await openRig(60_000)
+    await snapshot()
+    write([1], 1)
+    await Promise.all(Array.from({ length: 20 }, async () => await series.confirm()))
+    write([2], 2)
+    await series.confirm()
+    await series.confirm()
+    // Those that came together waited for the same object, and nothing new needs none.
+    expect((await sent()).map(({ pages }) => pages)).toEqual([{}, { 1: 1 }, { 2: 2 }])
+  })
+
+  test('waits for a snapshot that changes can follow', async () => {
+    const { write, snapshot, sent, series } = await openRig(60_000)
+    const confirmed = series.confirm()
+    await snapshot()
+    write([1], 1)
+    await confirmed
+    expect(await sent()).toHaveLength(2)
+  })
+
+  test('fails while the bucket does not take changes, and they are sent later', async () => {
+    const { fake, write, snapshot, sent, series } = await openRig()
+    await snapshot()
+    fake.before = answering(403, 'AccessDenied')
+    write([1], 1)
+    await expect(series.confirm()).rejects.toMatchObject({ code: 'busy' })
+    fake.before = async () => undefined
+    await vi.waitFor(async () => expect(await sent()).toHaveLength(2), patience)
+    await series.confirm()
+  })
+
+  test('fails when another store took the bucket over, even while the changes were sent', async () => {
+    const { fake, foreign, write, snapshot, series } = await openRig(60_000)
+    await snapshot()
+    fake.after = async () => {
+      foreign.is = true
+      return undefined
+    }
+    write([1], 1)
+    await expect(series.confirm()).rejects.toMatchObject({ code: 'storage_failed' })
+    expect(series.isFollowing()).toBe(false)
+  })
+
+  test('fails when pages may have been missed', async () => {
+    const { capture, lose, write, snapshot, series } = await openRig(60_000)
+    await snapshot()
+    write([1], 1)
+    capture.flush = async () => {
+      lose()
+      throw new Error('the capture of pages is lost')
+    }
+    await expect(series.confirm()).rejects.toMatchObject({ code: 'busy' })
+  })
+})
+
 test('a snapshot fails when the series ends while it is sent', async () => {
   const { lose, series } = await openRig()
   const sending = series.follow(0, async ({ complete }) => {

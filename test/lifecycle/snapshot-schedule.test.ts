@@ -18,15 +18,18 @@ afterEach(() => {
 async function minutesTaken({
   fails = () => false,
   follows = () => true,
+  isAwaited = false,
 }: {
   fails?: (nth: number) => boolean
   follows?: (minute: number) => boolean
+  isAwaited?: boolean
 }): Promise<number[]> {
   const begunAt = performance.now()
   const sinceMinutes = (): number => (performance.now() - begunAt) / minute
   const minutes: number[] = []
   const schedule = startSnapshotSchedule({
     intervalMs,
+    isAwaited,
     isFollowed: () => minutes.length > 0 && follows(sinceMinutes()),
     take: async () => {
       minutes.push(sinceMinutes())
@@ -67,4 +70,9 @@ test('when changes no longer follow, another one is taken soon', async () => {
 test('one that changes do not follow is repeated every two minutes at most', async () => {
   const minutes = await minutesTaken({ follows: (at) => at > 5 })
   expect(minutes).toEqual([between(0, 0.2), between(2, 3), between(4, 5), between(64, 66)])
+})
+
+test('another one is not put off while uploads wait for it', async () => {
+  const minutes = await minutesTaken({ isAwaited: true, follows: (at) => at < 30 || at > 30.5 })
+  expect(minutes.slice(0, 3)).toEqual([0, between(30, 30.1), between(30, 30.2)])
 })

@@ -41,12 +41,14 @@ export function createFinalizeQueue(context: AppContext): FinalizeQueue {
       const { run, job } = await writableRun(context, principal, request)
       const named = await context.metadata.findUploadByName(run.id, job, request.name)
       if (named === undefined) throw noUpload(job, request.name)
-      return await turns.take(named.id, async () => {
+      const artifactId = await turns.take(named.id, async () => {
         // Looked up by id, since another upload may have the name by now.
         const upload = await context.metadata.findUpload(named.id)
         if (upload === undefined) throw noUpload(job, request.name)
         return await finalizeUpload(context, principal, { run, upload }, request)
       })
+      await context.backgroundJobs.confirm()
+      return artifactId
     },
 
     dropUpload: async (uploadId) => {

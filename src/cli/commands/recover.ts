@@ -75,11 +75,12 @@ async function restore(
     if (found !== undefined)
       throw new UsageError(`${found} exists; move it away, or run \`trove recover --from-packs\``)
     return await withBucket(place, async (objects) => {
-      const complete = async (staged: string): Promise<void> => {
-        await awaitPacks(staged)
-        await takeOverBucket(dataDir, { place, objects })
-      }
-      return await restoreSnapshot(objects, { path, complete, signal })
+      return await restoreSnapshot(objects, {
+        path,
+        takeOver: async () => await takeOverBucket(dataDir, { place, objects }),
+        complete: awaitPacks,
+        signal,
+      })
     })
   } finally {
     lock.release()

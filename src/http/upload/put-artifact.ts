@@ -45,6 +45,7 @@ export function addPutArtifactRoutes(app: Hono<AppEnv>, context: AppContext): vo
     const job = await ingestJob(context, c, { query, destination, principal })
     const uploading = { job, run: destination.number, limit }
     const { artifact, created } = await ingest(context, c, uploading)
+    await context.backgroundJobs.confirm()
     const origin = publicOrigin(context, c)
     // Not the detail: it counts what only this artifact holds, a second for 50,000 files.
     const message = artifactMessage(artifact, { origin, now: context.now() })

@@ -130,6 +130,7 @@ async function handleOffer(
   }
   const published = await commitKnown(context, sessionId, { offered, known })
   if (published === undefined) return answer({ state: 'open', id: sessionId, needs: 'times' })
+  await context.backgroundJobs.confirm()
   context.arrivals.end(sessionId)
   return answer({ state: 'done', ...publishedMessage(context, c, published) })
 }
@@ -177,6 +178,7 @@ async function commit(context: AppContext, c: AppRequest, commits: Turns): Promi
     sessionId,
     async () => await commitOnce(context, c, { sessionId, offered }),
   )
+  await context.backgroundJobs.confirm()
   context.arrivals.end(sessionId)
   return c.json(publishedMessage(context, c, published), published.created ? 201 : 200)
 }

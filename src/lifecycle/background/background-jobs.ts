@@ -24,6 +24,10 @@ export interface BackgroundJobs {
   backUp(options: { destination: string; copies: boolean }): Job
   /** Null when the packs are not in a bucket. */
   snapshots: Pick<SnapshotJobs, 'take' | 'lagMs'> | null
+  /** Resolves when what was committed before the call may be acknowledged: at once, unless that
+   *  waits for the bucket of the metadata. Acts with an author wait by themselves
+   *  (snapshot/confirmed-acts.ts). Errors: as `Series.confirm`. */
+  confirm(): Promise<void>
   /** Ends the schedules, and stops what runs at its next step; a later run resumes from there. */
   close(): Promise<void>
 }
@@ -41,7 +45,7 @@ export interface BackgroundJobsOptions {
   scrubBytesPerSecond: number | null
   /** As in `Config`. */
   snapshotIntervalMs: number | null
-  changesIntervalMs: number
+  changesIntervalMs: number | null
   /** What the database writes. */
   capture: PageCapture
   /** Whether to scan for secrets. */
@@ -130,6 +134,7 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
       return start({ kind: 'backup', options: whole }, { lane: 'backup', origin: 'request' })
     },
     snapshots,
+    confirm: snapshots?.confirm ?? (async () => {}),
     close: async () => {
       stop.abort()
       await Promise.all([schedule?.stop(), snapshots?.close(), secretsSchedule?.stop()])

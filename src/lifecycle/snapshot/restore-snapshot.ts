@@ -4,6 +4,7 @@ import { createWriteStream } from 'node:fs'
 import { dirname } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { createGunzip } from 'node:zlib'
 import { blobDamaged, errorCodeOf, hasCode, notFound } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -30,48 +31,59 @@ export interface RestoredSnapshot {
 export interface Restoration {
   /** Where the database appears, once it is complete. */
   path: string
-  /** Called with where it is until it appears. */
+  /** Takes the bucket over. A server that had it acknowledges nothing from then on. */
+  takeOver(): Promise<void>
+  /** Called with where the database is until it appears. */
   complete(staged: string): Promise<void>
   signal: AbortSignal
 }
 
 /** Errors: not_found (the bucket has no snapshot), blob_damaged (none is intact), storage_full,
- *  those of the bucket and of `complete`. */
+ *  those of the bucket, `takeOver` and `complete`. */
 export async function restoreSnapshot(
   bucket: Bucket,
-  { path, complete, signal }: Restoration,
+  { path, takeOver, complete, signal }: Restoration,
 ): Promise<RestoredSnapshot> {
-  const objects = await listMetadata(bucket)
+  const staged = `${path}.new`
+  const stage = async (objects: MetadataObject[]): Promise<RestoredSnapshot> =>
+    await translateErrno(path, async () => await stageNewest(bucket, { objects, staged, signal }))
+  const found = await listMetadata(bucket)
+  const restored = await stage(found)
+  await takeOver()
+  // A server that still ran may have sent and acknowledged changes until then.
+  const all = await listMetadata(bucket)
+  const last = isDeepStrictEqual(all, found) ? restored : await stage(all)
+  await complete(staged)
+  await nodeFileSystem.rename(staged, path)
+  await syncDirectory(dirname(path), nodeFileSystem)
+  return last
+}
+
+/** Writes the database of the newest snapshot that is intact to `staged`. */
+async function stageNewest(
+  bucket: Bucket,
+  { objects, staged, signal }: { objects: MetadataObject[]; staged: string; signal: AbortSignal },
+): Promise<RestoredSnapshot> {
   const snapshots = objects.filter(({ kind }) => kind === 'snapshot')
   if (snapshots.length === 0)
     throw notFound(
       'snapshot',
       'the bucket has no metadata snapshot; `trove recover --from-packs` needs none',
     )
-  const staged = `${path}.new`
   for (const [damagedSnapshots, snapshot] of snapshots.entries()) {
     // SQLite would replay a log that a killed process left, whatever database it is of.
     for (const end of ['-wal', '-shm'])
       await ignoringAbsence(() => nodeFileSystem.unlink(staged + end))
-    let last: Last
     try {
-      last = await translateErrno(path, async () => {
-        await fetchTo(bucket, snapshot, { staged, signal })
-        return await writeChanges(bucket, { snapshot, objects, staged, signal })
-      })
+      await fetchTo(bucket, snapshot, { staged, signal })
+      const last = await writeChanges(bucket, { snapshot, objects, staged, signal })
+      const takenAt = new Date(last.takenAt).toISOString()
+      return { ...last, number: snapshot.number, takenAt, damagedSnapshots }
     } catch (error) {
       await ignoringAbsence(() => nodeFileSystem.unlink(staged))
       // A server may have replaced it just now.
-      if (hasCode(error, 'blob_damaged', 'not_found')) continue
-      throw error
+      if (!hasCode(error, 'blob_damaged', 'not_found')) throw error
     }
-    await complete(staged)
-    await nodeFileSystem.rename(staged, path)
-    await syncDirectory(dirname(path), nodeFileSystem)
-    const { number } = snapshot
-    const { sizeBytes, changes, lostChanges } = last
-    const takenAt = new Date(last.takenAt).toISOString()
-    return { number, takenAt, sizeBytes, changes, lostChanges, damagedSnapshots }
   }
   throw blobDamaged(`none of the ${snapshots.length} metadata snapshots is intact`)
 }

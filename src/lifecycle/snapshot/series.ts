@@ -4,6 +4,7 @@
  *
  *  What could not be sent is sent again, byte for byte: the service may still be storing it. What
  *  comes meanwhile waits in memory; beyond `waitingBytesMax` the series is given up. */
+import { EventEmitter, once } from 'node:events'
 import type { BucketPlace } from '../../core/bucket-place.ts'
 import { asError, hasCode } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
@@ -11,6 +12,7 @@ import type { PageCapture } from '../../metadata/metadata.ts'
 import { requireBucket } from '../../packs/pack-place.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 import { changesBytesMax, type ChangesHeader, encodeChanges, type Pages } from './changes.ts'
+import { createConfirmations } from './confirmations.ts'
 import { createPendingPages, type PendingPages } from './pending-pages.ts'
 import { sendCompressed } from './send-compressed.ts'
 import { metadataKey, newSeries } from './snapshots.ts'
@@ -42,6 +44,10 @@ export interface Series {
   isFollowing(): boolean
   /** How long the oldest change that is not sent has waited; 0: none does. */
   lagMs(): number
+  /** Resolves when the bucket has all that was committed before the call, and was this store's
+   *  then: whoever takes it over later restores it. Waits for a snapshot that changes follow.
+   *  Errors: busy, storage_failed (the bucket is no longer this store's), storage_full. */
+  confirm(): Promise<void>
   /** Ends the series, and tries to send what is not sent for at most `closeMsMax`. */
   close(): Promise<void>
 }
@@ -88,9 +94,27 @@ export function openStoreSeries({
   })
 }
 
+function createRunning(
+  bucket: Bucket,
+  { next, recordBytes }: { next: number; recordBytes: number },
+): Running {
+  return {
+    series: newSeries(),
+    bucket,
+    pending: createPendingPages(recordBytes),
+    next,
+    unsent: undefined,
+    completes: null,
+    hasSnapshot: false,
+    isFailing: false,
+    timer: undefined,
+  }
+}
+
 export function openSeries(options: SeriesOptions): Series {
-  const { capture, openBucket, intervalMs, log } = options
+  const { capture, openBucket, requireOwn, intervalMs, log } = options
   let running: Running | undefined
+  const events = new EventEmitter()
   const sender = createSender(options, (own) => own === running)
 
   const end = (): void => {
@@ -129,18 +153,25 @@ export function openSeries(options: SeriesOptions): Series {
     if (intervalMs === null || own !== running) return
     own.timer ??= setTimeout(() => void sendSoon(own), intervalMs).unref()
   }
-  const begin = async (last: number): Promise<Running> => {
-    const own: Running = {
-      series: newSeries(),
-      bucket: await openBucket(),
-      pending: createPendingPages(capture.recordBytes),
-      next: last + 1,
-      unsent: undefined,
-      completes: null,
-      hasSnapshot: false,
-      isFailing: false,
-      timer: undefined,
+  const confirm = createConfirmations(async (signal) => {
+    while (!running?.hasSnapshot) await once(events, 'following', { signal })
+    const own = running
+    try {
+      await capture.flush()
+      await sender.send(own, () => own.pending.readyBytes() > 0)
+      // Whoever takes the bucket over finds out what to restore only afterwards.
+      await requireOwn(own.bucket)
+    } catch (error) {
+      if (own === running && hasCode(error, 'invalid_request')) lose(asError(error).message)
+      arm(own)
+      throw error
     }
+  })
+  const begin = async (last: number): Promise<Running> => {
+    const own = createRunning(await openBucket(), {
+      next: last + 1,
+      recordBytes: capture.recordBytes,
+    })
     const { pending } = own
     running = own
     await capture
@@ -176,6 +207,7 @@ export function openSeries(options: SeriesOptions): Series {
       try {
         const result = await work({ number, series, complete })
         own.hasSnapshot = true
+        events.emit('following')
         return result
       } finally {
         if (intervalMs === null) end()
@@ -183,6 +215,7 @@ export function openSeries(options: SeriesOptions): Series {
     },
     isFollowing: () => running?.hasSnapshot ?? false,
     lagMs: () => running?.pending.waitedMs() ?? 0,
+    confirm,
     close: async () => {
       const own = running
       if (own?.hasSnapshot) {

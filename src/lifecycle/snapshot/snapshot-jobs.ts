@@ -1,5 +1,6 @@
 /** Metadata snapshots of a running store, and the changes that follow them. */
 import type { BucketPlace } from '../../core/bucket-place.ts'
+import { limits } from '../../core/limits.ts'
 import type { Log } from '../../log.ts'
 import type { PageCapture } from '../../metadata/metadata.ts'
 import type { Job, JobOrigin, Jobs } from '../background/jobs.ts'
@@ -14,6 +15,9 @@ export interface SnapshotJobs {
   /** How long the oldest change has waited that is not in the bucket. Infinity when changes do not
    *  follow. */
   lagMs(): number
+  /** Resolves when what was committed before the call may be acknowledged: at once, unless that
+   *  waits for the bucket. Errors: as `Series.confirm`. */
+  confirm(): Promise<void>
   /** Ends the schedule, stops a snapshot that is being taken, and sends the last changes. */
   close(): Promise<void>
 }
@@ -26,8 +30,9 @@ export interface SnapshotJobsOptions {
   log: Log
   /** Time between two snapshots; null takes them only on request, and lets no changes follow. */
   intervalMs: number | null
-  /** Time between two sends of changes. */
-  changesIntervalMs: number
+  /** Time between two sends of changes; null: nothing is acknowledged before its changes are
+   *  sent. */
+  changesIntervalMs: number | null
 }
 
 export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
@@ -37,7 +42,7 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
     dataDir,
     place,
     capture,
-    intervalMs: intervalMs === null ? null : changesIntervalMs,
+    intervalMs: intervalMs === null ? null : (changesIntervalMs ?? limits.changesIntervalMs),
     log,
   })
   // A bucket that accepts connections but stays silent is given up after two minutes.
@@ -62,10 +67,17 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
   const schedule: Schedule | undefined =
     intervalMs === null
       ? undefined
-      : startSnapshotSchedule({ intervalMs, isFollowed: isFollowing, take: takeDue, log })
+      : startSnapshotSchedule({
+          intervalMs,
+          isAwaited: changesIntervalMs === null,
+          isFollowed: isFollowing,
+          take: takeDue,
+          log,
+        })
   return {
     take: () => take('request'),
     lagMs: () => (isFollowing() ? series.lagMs() : Infinity),
+    confirm: changesIntervalMs === null ? series.confirm : async () => {},
     close: async () => {
       stop.abort()
       // A snapshot that waits for the capture fails when the series ends.

@@ -10,6 +10,8 @@ const retryMs = 2 * 60_000
 
 export interface SnapshotSchedule {
   intervalMs: number
+  /** Whether uploads wait until changes follow a snapshot: another one is then not put off. */
+  isAwaited: boolean
   /** Whether the bucket has a snapshot that changes follow. */
   isFollowed(): boolean
   /** Returns the figures of a snapshot; undefined if it failed. */
@@ -18,18 +20,21 @@ export interface SnapshotSchedule {
 }
 
 export function startSnapshotSchedule(options: SnapshotSchedule): Schedule {
-  const { intervalMs, isFollowed, take, log } = options
+  const { intervalMs, isAwaited, isFollowed, take, log } = options
   /** By the monotonic clock. */
   let lastAt = -Infinity
   let hasFailed = false
+  const waitMs = (): number => {
+    if (isAwaited && !isFollowed()) return 0
+    return isFollowed() && !hasFailed ? intervalMs : Math.min(retryMs, intervalMs)
+  }
   return startSchedule({
     name: 'snapshot',
     intervalMs: Math.min(roundMs, intervalMs),
+    firstMs: 0,
     log,
     round: async () => {
-      const isWhole = isFollowed() && !hasFailed
-      const waitMs = isWhole ? intervalMs : Math.min(retryMs, intervalMs)
-      if (performance.now() - lastAt < waitMs) return {}
+      if (performance.now() - lastAt < waitMs()) return {}
       const figures = await take()
       lastAt = performance.now()
       hasFailed = figures === undefined

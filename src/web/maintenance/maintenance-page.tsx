@@ -45,8 +45,8 @@ export interface Snapshots {
   everyMs: number | null
   /** When this process last took one; null if it has not. */
   takenAt: number | null
-  /** Time between two sends of changes since. */
-  changesEveryMs: number
+  /** Time between two sends of changes since; null: acknowledgements wait for them. */
+  changesEveryMs: number | null
   /** How long the oldest change has waited that is not in the bucket; Infinity: none are sent. */
   lagMs: number
 }
@@ -232,8 +232,11 @@ const lateMs = 60_000
 
 function changesText({ changesEveryMs, lagMs }: Omit<Snapshots, 'everyMs' | 'takenAt'>): string {
   if (lagMs === Infinity) return 'What changes before the next one is not in the bucket.'
-  const follow = `What changes after it follows every ${formatPeriod(changesEveryMs)}.`
-  if (lagMs < changesEveryMs + lateMs) return follow
+  const follow =
+    changesEveryMs === null
+      ? 'Uploads and changes are acknowledged once they are in the bucket, too.'
+      : `What changes after it follows every ${formatPeriod(changesEveryMs)}.`
+  if (lagMs < (changesEveryMs ?? 0) + lateMs) return follow
   return `${follow} The last ${formatDuration(lagMs)} have not been sent yet.`
 }
 
