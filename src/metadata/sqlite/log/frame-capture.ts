@@ -9,7 +9,7 @@ import SqliteDatabase from 'better-sqlite3'
 import { asError } from '../../../core/errors.ts'
 import type { Checkpoint } from '../connection/checkpoint.ts'
 import type { AskedCapture, SharedLog } from './shared-log.ts'
-import { openLogFrames, pageBytes } from './log-frames.ts'
+import { hasLogBetween, openLogFrames, pageBytes } from './log-frames.ts'
 
 /** What the thread of the log keeper sends. `capture`: its number. */
 export type CaptureNotice = { capture: number } & (
@@ -64,11 +64,16 @@ export function openFrameCapture(options: FrameCaptureOptions): FrameCapture {
     isLost = true
     send({ capture, lost: reason })
   }
+  /** Whether more was committed before the log with the salts `now` began than was passed on: in a
+   *  log in between, or, as its file still shows, in the one that was read. */
+  const hadMore = (now: string, made: Checkpoint): boolean => {
+    if (salts === undefined) return false
+    return hasLogBetween(salts, now) || frames.hasCommit(salts, Math.max(passed, made.pages))
+  }
   const pass = (now: string, made: Checkpoint, isRepeated: boolean): void => {
     if (now !== salts) {
-      // The file still shows whether more was committed before it was copied by somebody else.
-      const hadMore = salts !== undefined && frames.hasCommit(salts, Math.max(passed, made.pages))
-      if (!isSettled || hadMore) return lose('the log began again before all of it was read')
+      if (!isSettled || hadMore(now, made))
+        return lose('the log began again before all of it was read')
       salts = now
       passed = 0
     }

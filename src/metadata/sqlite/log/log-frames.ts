@@ -79,6 +79,17 @@ export function openLogFrames(path: string): LogFrames {
   }
 }
 
+/** More often than this the log does not begin again unnoticed. */
+const restartsMax = 2 ** 16
+
+/** Whether another log was between those with these salts: the first one rises by one each time
+ *  the log begins again. After a log that was rolled back as a whole it may be random. */
+export function hasLogBetween(before: string, after: string): boolean {
+  const [old, now] = [before, after].map((each) => Buffer.from(each, 'latin1').readUInt32BE())
+  const risen = (now! - old!) >>> 0
+  return risen > 1 && risen < restartsMax
+}
+
 function saltsOf(bytes: Buffer, at: number): string {
   return bytes.toString('latin1', at, at + saltsBytes)
 }
