@@ -1,11 +1,14 @@
 /** Threads that share a database take turns to write, and leave its log to a thread that keeps
  *  it short. */
 import { once } from 'node:events'
-import { statSync } from 'node:fs'
+import { appendFileSync, closeSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
+import { readRecords } from '../../src/lifecycle/snapshot/changes.ts'
+import { readDatabaseFile } from '../../src/lifecycle/snapshot/database-file.ts'
 import { startLogKeeper } from '../../src/metadata/sqlite/log/log-keeper.ts'
 import { createSharedLog, joinSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
 import { openConnection } from '../../src/metadata/sqlite/connection/connection.ts'
@@ -125,4 +128,52 @@ test('the log restarts though no writer makes a checkpoint', async () => {
   await keeper.close()
   // Ten megabytes passed through the log.
   expect(peak).toBeLessThan(6_000_000)
+})
+
+// The memory of messages is used again. Method: the main thread reads none while forty times as
+// much is written.
+test('pages that wait for a busy main thread arrive as they were captured', async () => {
+  const path = await newDatabase()
+  const sharedLog = createSharedLog()
+  const connection = openConnection({ path, sharedLog })
+  const onFailure = (error: Error): never => {
+    throw error
+  }
+  const keeper = await startLogKeeper({ path, sharedLog, onFailure })
+  connection.prepare('CREATE TABLE scratch (bytes BLOB)').run()
+  const pages = new Map<number, Buffer>()
+  const lost: string[] = []
+  let pageCount = 0
+  await keeper.capture.start({
+    onPages: (records) => {
+      for (const [number, page] of readRecords(records, keeper.capture.recordBytes))
+        pages.set(number, Buffer.from(page))
+    },
+    onCommitted: (count) => {
+      pageCount = count
+    },
+    onLost: (reason) => lost.push(reason),
+  })
+  const copy = `${path}.copy`
+  for await (const piece of readDatabaseFile(path, () => {})) appendFileSync(copy, piece)
+  const insert = connection.prepare<[Buffer]>('INSERT INTO scratch VALUES (?)')
+  for (let value = 1; value <= 10; value++)
+    connection.write(() => insert.run(Buffer.alloc(4_000_000, value)))
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500)
+  await keeper.capture.flush()
+  expect(lost).toEqual([])
+  const file = openSync(copy, 'r+')
+  for (const [number, page] of pages)
+    writeSync(file, page, 0, page.length, (number - 1) * page.length)
+  ftruncateSync(file, pageCount * 4096)
+  closeSync(file)
+  const copied = new SqliteDatabase(copy)
+  expect(copied.pragma('integrity_check', { simple: true })).toBe('ok')
+  const rows = copied.prepare('SELECT bytes FROM scratch ORDER BY rowid').pluck().all() as Buffer[]
+  copied.close()
+  connection.close()
+  await keeper.close()
+  expect(rows.map((bytes, index) => bytes.equals(Buffer.alloc(4_000_000, index + 1)))).toEqual(
+    Array(10).fill(true),
+  )
 })
