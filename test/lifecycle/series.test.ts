@@ -1,4 +1,5 @@
 /** Changes of the metadata that follow a snapshot in a bucket. */
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { invalidRequest } from '../../src/core/errors.ts'
@@ -11,22 +12,29 @@ import { answering, type FakeS3, placeIn, startFakeS3 } from '../packs/fake-s3.t
 
 const pageBytes = 4096
 const recordBytes = 4 + pageBytes
+/** Length of the database. */
+const pageCount = 100
 const patience = { timeout: 10_000 }
 
 /** Pages that are written by hand. */
 function createCapture() {
   let sink: PageSink | undefined
   let repeats = 0
+  const isBroken = { is: false }
   const capture: PageCapture = {
     recordBytes,
     start: async (to) => {
+      await turn()
+      if (isBroken.is) throw new Error('it cannot be read')
       sink = to
     },
     repeat: async () => {
+      await turn()
       repeats += 1
     },
     flush: async () => {
       if (sink === undefined) throw new Error('no pages are captured')
+      sink.onCommitted(pageCount)
     },
     stop: () => {
       sink = undefined
@@ -34,6 +42,7 @@ function createCapture() {
   }
   return {
     capture,
+    isBroken,
     isRunning: () => sink !== undefined,
     repeats: () => repeats,
     /** Writes pages whose every byte is `value`. */
@@ -42,7 +51,7 @@ function createCapture() {
       for (const [index, number] of numbers.entries())
         records.writeUInt32BE(number, index * recordBytes)
       sink?.onPages(records)
-      if (isCommitted) sink?.onCommitted(100)
+      if (isCommitted) sink?.onCommitted(pageCount)
     },
     lose: () => sink?.onLost('it is said so'),
   }
@@ -56,8 +65,8 @@ interface Rig extends ReturnType<typeof createCapture> {
   foreign: { is: boolean }
   /** Takes a snapshot after number `last`. */
   snapshot(last?: number): Promise<number>
-  /** Values of the pages in each object of changes, in order. */
-  sent(): Promise<{ completes: number | null; pages: Record<number, number> }[]>
+  /** The objects of changes in order, with the values of their pages. */
+  sent(): Promise<{ completes: number | null; pageCount: number; pages: Record<number, number> }[]>
 }
 
 async function openRig(intervalMs: number | null = 20): Promise<Rig> {
@@ -97,7 +106,8 @@ async function openRig(intervalMs: number | null = 20): Promise<Rig> {
           number,
           page[9],
         ])
-        return { completes: header.completes, pages: Object.fromEntries(pages) }
+        const { recordBytes: _, ...rest } = header
+        return { ...rest, pages: Object.fromEntries(pages) }
       })
       return await Promise.all(all)
     },
@@ -116,46 +126,71 @@ test('changes follow a snapshot, each page once per object and as of a commit', 
   expect(series.lagMs()).toBeGreaterThan(0)
   await vi.waitFor(async () => {
     expect(await sent()).toEqual([
-      { completes: 42, pages: {} },
-      { completes: 42, pages: { 1: 7, 2: 8, 3: 8 } },
+      { completes: 42, pageCount, pages: {} },
+      { completes: 42, pageCount, pages: { 1: 7, 2: 8, 3: 8 } },
     ])
   }, patience)
+  // What is not committed waits, too.
+  expect(series.lagMs()).toBeGreaterThan(0)
   write([5], 10)
   await vi.waitFor(async () => {
-    expect((await sent())[2]).toEqual({ completes: 42, pages: { 1: 9, 5: 10, 9: 9 } })
+    expect((await sent())[2]).toEqual({ completes: 42, pageCount, pages: { 1: 9, 5: 10, 9: 9 } })
+    expect(series.lagMs()).toBe(0)
   }, patience)
   expect(await snapshot()).toBe(45)
 })
 
-test('many changes do not wait for the interval', async () => {
+test('many changes do not wait for the interval, and are sent whole', async () => {
   const { write, snapshot, sent } = await openRig(60_000)
   await snapshot()
-  for (let page = 1; page < 2200; page += 100)
-    write(
-      Array.from({ length: 100 }, (_, index) => page + index),
-      1,
-    )
+  const pages = Array.from({ length: 2200 }, (_, index) => index + 1)
+  for (let at = 0; at < pages.length; at += 100) write(pages.slice(at, at + 100), 1 + at / 100)
   await vi.waitFor(async () => {
-    expect((await sent()).length).toBeGreaterThan(1)
+    const all = Object.assign({}, ...(await sent()).map((object) => object.pages)) as object
+    expect(all).toEqual(
+      Object.fromEntries(pages.map((page) => [page, 1 + Math.floor((page - 1) / 100)])),
+    )
   }, patience)
 })
 
+/** Makes the bucket refuse everything; returns how often it has. */
+function refuseAll(fake: FakeS3): () => number {
+  let refused = 0
+  fake.before = async (request, response) => {
+    refused += 1
+    return await answering(403, 'AccessDenied')(request, response)
+  }
+  return () => refused
+}
+
 test('what a bucket does not take is sent later, with what came since', async () => {
-  const { fake, write, snapshot, sent, series, warnings } = await openRig()
+  const { fake, write, snapshot, sent, series } = await openRig()
   await snapshot()
-  fake.before = answering(403, 'AccessDenied')
+  const refused = refuseAll(fake)
   write([1, 2], 1)
-  await vi.waitFor(() => expect(warnings).toHaveLength(1), patience)
+  await vi.waitFor(() => expect(refused()).toBeGreaterThan(0), patience)
   expect(series.lagMs()).toBeGreaterThan(0)
   write([2, 3], 2)
+  await vi.waitFor(() => expect(refused()).toBeGreaterThan(3), patience)
   fake.before = async () => undefined
   await vi.waitFor(async () => {
     const pages = (await sent()).map((object) => object.pages)
-    expect(Object.assign({}, ...pages)).toEqual({ 1: 1, 2: 2, 3: 2 })
+    expect(pages).toEqual([{}, { 1: 1, 2: 1 }, { 2: 2, 3: 2 }])
   }, patience)
   expect(series.isFollowing()).toBe(true)
-  // Once per outage.
-  expect(warnings).toEqual(['changes of the metadata cannot be sent yet'])
+})
+
+test('what a bucket does not take is sent without another change; each outage is told once', async () => {
+  const { fake, write, snapshot, series, warnings } = await openRig()
+  await snapshot()
+  for (let outage = 1; outage <= 2; outage++) {
+    const refused = refuseAll(fake)
+    write([outage], 1)
+    await vi.waitFor(() => expect(refused()).toBeGreaterThan(3), patience)
+    expect(warnings).toEqual(Array(outage).fill('changes of the metadata cannot be sent yet'))
+    fake.before = async () => undefined
+    await vi.waitFor(() => expect(series.lagMs()).toBe(0), patience)
+  }
 })
 
 test('changes that may have arrived are sent again as they were', async () => {
@@ -175,12 +210,33 @@ test('changes that may have arrived are sent again as they were', async () => {
   }, patience)
 })
 
+test('objects are sent one after another, also those that complete a snapshot', async () => {
+  const { fake, write, snapshot, sent } = await openRig()
+  await snapshot()
+  let sending = 0
+  let most = 0
+  fake.before = async () => {
+    sending += 1
+    most = Math.max(most, sending)
+    await sleep(50)
+    sending -= 1
+    return undefined
+  }
+  write([1], 1)
+  await vi.waitFor(() => expect(sending).toBe(1), patience)
+  write([1, 2], 2)
+  await snapshot()
+  expect(most).toBe(1)
+  expect((await sent()).map(({ pages }) => pages)).toEqual([{}, { 1: 1 }, { 1: 2, 2: 2 }])
+})
+
 test('a later snapshot of a series gets what may not be in the file yet', async () => {
-  const { snapshot, repeats } = await openRig()
+  const { series, snapshot, repeats } = await openRig()
   await snapshot()
   expect(repeats()).toBe(0)
-  await snapshot()
-  expect(repeats()).toBe(1)
+  await series.follow(0, async () => {
+    expect(repeats()).toBe(1)
+  })
 })
 
 describe('changes no longer follow', () => {
@@ -292,12 +348,21 @@ test('a snapshot fails when the series ends while it is sent', async () => {
   expect(series.isFollowing()).toBe(false)
 })
 
+test('a snapshot fails when the capture cannot begin, and the next one begins a series', async () => {
+  const { isBroken, snapshot, series } = await openRig()
+  isBroken.is = true
+  await expect(snapshot()).rejects.toThrow('it cannot be read')
+  isBroken.is = false
+  await snapshot()
+  expect(series.isFollowing()).toBe(true)
+})
+
 test('the end of a series sends what waits', async () => {
   const { fake, write, snapshot, sent, series } = await openRig(60_000)
   await snapshot()
   write([1], 1)
   await series.close()
-  expect((await sent())[1]).toEqual({ completes: 1, pages: { 1: 1 } })
+  expect((await sent())[1]).toEqual({ completes: 1, pageCount, pages: { 1: 1 } })
   const [last] = [...fake.objects.values()].slice(-1)
   expect(gunzipSync(last!.bytes).toString('latin1', 0, 14)).toBe('{"recordBytes"')
 })
