@@ -1,7 +1,7 @@
 /** Restores of metadata snapshots that are interrupted, or of which something is missing; others:
  *  clients/snapshot.slow.test.ts. */
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -13,15 +13,20 @@ import {
 } from '../../src/lifecycle/snapshot/restore-snapshot.ts'
 import { metadataKey } from '../../src/lifecycle/snapshot/snapshots.ts'
 import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
-import { type FakeS3, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
+import { answering, type FakeS3, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
 import { testDirectory } from '../temporary-directory.ts'
 
 const pageBytes = 4096
 const series = '00c0ffee'
 
+/** The longer the text, the more pages. */
 function databaseOf(text: string): Buffer {
   const database = new SqliteDatabase(':memory:')
-  database.exec(`CREATE TABLE texts (text); INSERT INTO texts VALUES ('${text}')`)
+  database.exec('CREATE TABLE texts (text); CREATE TABLE fillers (bytes)')
+  database.prepare('INSERT INTO texts VALUES (?)').run(text)
+  database
+    .prepare('INSERT INTO fillers VALUES (?)')
+    .run(Buffer.alloc(text.length * pageBytes, text))
   return database.serialize()
 }
 
@@ -49,9 +54,9 @@ interface Rig {
   fake: FakeS3
   path: string
   /** Puts a snapshot into the bucket. */
-  snapshot(number: number, text: string, of?: string): void
-  /** Puts changes into the bucket that turn a database into that of the text. */
-  changes(number: number, text: string, completes?: number | null): string
+  snapshot(number: number, text: string, of?: string): string
+  /** Puts changes into the bucket that turn a database into that of the text: its first pages. */
+  changes(number: number, text: string, completes?: number | null, pagesMax?: number): string
   restore(steps?: Partial<Restoration>): Promise<RestoredSnapshot>
 }
 
@@ -64,24 +69,25 @@ async function openRig(): Promise<Rig> {
   })
   const path = join(testDirectory(), 'trove.db')
   const { signal } = new AbortController()
-  const put = (key: string, bytes: Buffer): string => {
-    fake.objects.set(`ci/${key}`, { bytes: gzipSync(bytes), modifiedAt: 0 })
-    return `ci/${key}`
+  const put = (place: Parameters<typeof metadataKey>[0], bytes: Buffer): string => {
+    const key = `ci/${metadataKey(place)}`
+    fake.objects.set(key, { bytes: gzipSync(bytes), modifiedAt: place.number * 1000 })
+    return key
   }
   return {
     fake,
     path,
-    snapshot: (number, text, of = series) => {
-      put(metadataKey({ kind: 'snapshot', number, series: of }), databaseOf(text))
-    },
-    changes: (number, text, completes = null) => {
+    snapshot: (number, text, of = series) =>
+      put({ kind: 'snapshot', number, series: of }, databaseOf(text)),
+    changes: (number, text, completes = null, pagesMax = Infinity) => {
       const bytes = databaseOf(text)
+      const pageCount = bytes.length / pageBytes
       const pages = new Map<number, Buffer>()
-      for (let at = 0; at < bytes.length; at += pageBytes)
-        pages.set(at / pageBytes + 1, bytes.subarray(at, at + pageBytes))
-      const header = { recordBytes: 4 + pageBytes, pageCount: pages.size, completes }
+      for (let page = 1; page <= Math.min(pageCount, pagesMax); page++)
+        pages.set(page, bytes.subarray((page - 1) * pageBytes, page * pageBytes))
+      const header = { recordBytes: 4 + pageBytes, pageCount, completes }
       return put(
-        metadataKey({ kind: 'changes', number, series }),
+        { kind: 'changes', number, series },
         Buffer.concat([...encodeChanges(header, pages)]),
       )
     },
@@ -112,19 +118,31 @@ test('the log that a killed restore leaves does not get into the next one', asyn
 })
 
 test('changes are written over the snapshot in order', async () => {
-  const { path, snapshot, changes, restore } = await openRig()
+  const { fake, path, snapshot, changes, restore } = await openRig()
   changes(7, 'of an earlier snapshot')
   snapshot(8, 'torn')
   changes(8, 'torn, too')
   changes(9, 'complete', 8)
   changes(10, 'last', 8)
-  expect(await restore()).toMatchObject({
+  const sizes = [...fake.objects.values()].map(({ bytes }) => bytes.length)
+  expect(await restore()).toEqual({
     number: 8,
+    takenAt: '1970-01-01T00:00:10.000Z',
+    sizeBytes: sizes.slice(1).reduce((sum, size) => sum + size),
     changes: 3,
     lostChanges: 0,
     damagedSnapshots: 0,
   })
   expect(textOf(path)).toBe('last')
+  expect(readFileSync(path).equals(databaseOf('last'))).toBe(true)
+})
+
+test('what has not changed is that of the snapshot', async () => {
+  const { path, snapshot, changes, restore } = await openRig()
+  snapshot(1, 'unchanged')
+  changes(1, 'unchanged', 1, 1)
+  await restore()
+  expect(readFileSync(path).equals(databaseOf('unchanged'))).toBe(true)
 })
 
 describe('what a server sends until the bucket is taken over is restored:', () => {
@@ -188,8 +206,56 @@ describe('what is missing', () => {
     snapshot(1, 'torn')
     changes(1, 'complete', 1)
     snapshot(2, 'torn', 'badc0de0')
-    changes(2, 'of the first one', 1)
+    changes(2, 'of the first one', 2)
     expect(await restore()).toMatchObject({ number: 1, changes: 2, damagedSnapshots: 1 })
     expect(textOf(path)).toBe('of the first one')
   })
+})
+
+test('a damaged snapshot is passed over', async () => {
+  const { fake, path, snapshot, changes, restore } = await openRig()
+  snapshot(1, 'torn')
+  changes(1, 'older', 1)
+  fake.objects.get(snapshot(2, 'torn'))!.bytes.fill(0, 100, 110)
+  changes(2, 'newer', 2)
+  expect(await restore()).toMatchObject({ number: 1, changes: 2, damagedSnapshots: 1 })
+  expect(textOf(path)).toBe('newer')
+})
+
+describe('nothing is restored', () => {
+  test('from a bucket without snapshots', async () => {
+    const { path, changes, restore } = await openRig()
+    changes(1, 'of nothing', 1)
+    await expect(restore()).rejects.toMatchObject({ code: 'not_found' })
+    expect(existsSync(path)).toBe(false)
+  })
+
+  test('from damaged snapshots', async () => {
+    const { fake, path, snapshot, restore } = await openRig()
+    for (const number of [1, 2]) fake.objects.get(snapshot(number, 'x'))!.bytes.fill(0, 100, 110)
+    await expect(restore()).rejects.toMatchObject({ code: 'blob_damaged' })
+    expect(readdirSync(dirname(path))).toEqual([])
+  })
+
+  test.each(['0000000002-.*db', '0000000003-.*changes'])(
+    'from older objects while %s cannot be read',
+    async (name) => {
+      const { fake, path, snapshot, changes, restore } = await openRig()
+      for (const number of [1, 2]) {
+        snapshot(number, 'torn')
+        changes(number, 'complete', number)
+      }
+      changes(3, 'last', 2)
+      const { before } = fake
+      fake.before = async (request, response) =>
+        new RegExp(`^GET .*${name}`).test(request)
+          ? await answering(403, 'AccessDenied')(request, response)
+          : await before(request, response)
+      await expect(restore()).rejects.toThrow('AccessDenied')
+      expect(readdirSync(dirname(path))).toEqual([])
+      fake.before = before
+      expect(await restore()).toMatchObject({ number: 2, changes: 2 })
+      expect(textOf(path)).toBe('last')
+    },
+  )
 })
