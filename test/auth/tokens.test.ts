@@ -187,7 +187,9 @@ test('a token with another key, another use or any changed byte is rejected', as
     [key, token],
   ] as const)
     await verifyToken(of, own, { now: grant.issuedAt, use: 'api' })
-  await expect(check(theirs)).rejects.toMatchObject({ code: 'unauthenticated' })
+  // Nor must trying again.
+  for (let attempt = 0; attempt < 2; attempt++)
+    await expect(check(theirs)).rejects.toMatchObject({ code: 'unauthenticated' })
   await expect(check(await mintToken(key, grant, 'session'))).rejects.toMatchObject({
     code: 'unauthenticated',
   })
