@@ -30,3 +30,42 @@ test('jobs that wait for their senders leave places for others', async () => {
   const rest = Array.from({ length: 4 }, () => places.take(project.mine))
   expect(await Promise.all(rest)).toHaveLength(4)
 })
+
+test('whoever goes away takes no place and nobody else out of the line', async () => {
+  const places = openPlaces()
+  const running = await Promise.all(
+    Array.from({ length: 8 }, (_, index) => places.take(index < 6 ? project.mine : project.other)),
+  )
+  const [begun, waiting] = [new AbortController(), new AbortController()]
+  const first = places.take(project.other, begun.signal)
+  const second = places.take(project.other, waiting.signal)
+  const third = places.take(project.other)
+  waiting.abort(new Error('the client has gone'))
+  await expect(second).rejects.toThrow('the client has gone')
+  places.free(running[0]!)
+  await first
+  begun.abort()
+  places.free(running[1]!)
+  expect(await third).toMatchObject({ projectId: project.other })
+})
+
+test('the line has an end, and one project takes only its share of it', () => {
+  const places = openPlaces()
+  const enter = (projectId: number, count: number): (() => void)[] =>
+    Array.from({ length: count }, () => places.enterLine(projectId))
+  const busy = expect.objectContaining({ code: 'busy' }) as Error
+  const [leave] = enter(project.mine, 750)
+  expect(() => places.enterLine(project.mine)).toThrow(busy)
+  enter(project.other, 250)
+  expect(() => places.enterLine(project.other)).toThrow(busy)
+  leave!()
+  enter(project.other, 1)
+})
+
+test('everyone who waits fails at the end', async () => {
+  const places = openPlaces()
+  await Promise.all(Array.from({ length: 6 }, () => places.take(project.mine)))
+  const waiting = places.take(project.mine)
+  places.end(new Error('the server is stopping'))
+  await expect(waiting).rejects.toThrow('the server is stopping')
+})
