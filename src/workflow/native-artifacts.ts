@@ -7,6 +7,7 @@ import { onlyFile } from '../client/find-entry.ts'
 import { readFile } from '../client/read-file.ts'
 import { saveZip, uploadFile } from '../client/whole-artifact.ts'
 import { saveAs } from '../client/files/save-as.ts'
+import { parseArtifactName } from '../core/artifact.ts'
 import { hasCode } from '../core/errors.ts'
 import { makeDirectories } from '../make-directories.ts'
 import type { HttpProxy } from '../core/http-proxy.ts'
@@ -65,6 +66,8 @@ export function createNativeArtifacts({
         from === undefined && artifact.attempt === attempt
       const chosen = new Map<string, WireArtifact>()
       for await (const artifact of clientFor(from).list(of)) {
+        // It becomes a directory, which a misbehaving server could place anywhere.
+        parseArtifactName(artifact.name)
         const known = chosen.get(artifact.name)
         const order =
           known && (Number(isOwn(artifact)) - Number(isOwn(known)) || artifact.id - known.id)
@@ -157,19 +160,21 @@ async function download(client: Client, request: DownloadRequest): Promise<Downl
   }
 }
 
-/** Writes the archive itself, or the file of an artifact that was uploaded without an archive. */
+/** Writes the archive itself, or the file of an artifact that was uploaded without an archive.
+ *  Errors: invalid_name (from a misbehaving server), and those of `saveAs` and `readFile`. */
 async function saveWhole(
   client: Client,
   detail: WireArtifact,
   { directory, signal }: DownloadRequest,
 ): Promise<void> {
   const { server } = client
+  const name = parseArtifactName(detail.name)
   makeDirectories(directory)
   if (detail.kind !== 'raw') {
-    await saveZip(server, detail.id, { target: join(directory, `${detail.name}.zip`), signal })
+    await saveZip(server, detail.id, { target: join(directory, `${name}.zip`), signal })
     return
   }
   const { path, digest } = await onlyFile(server, detail, signal)
   const bytes = readFile(server, { artifactId: detail.id, path, digest }, signal)
-  await saveAs(join(directory, detail.name), bytes, signal)
+  await saveAs(join(directory, name), bytes, signal)
 }
