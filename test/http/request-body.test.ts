@@ -10,10 +10,17 @@ import { text as readText } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { StoreError } from '../../src/core/errors.ts'
 import type { BodyContext } from '../../src/http/body/body-context.ts'
-import type { AppEnv } from '../../src/http/context.ts'
+import { adminGrant } from '../../src/auth/tokens.ts'
+import { limits } from '../../src/core/limits.ts'
+import type { AppEnv, AppRequest } from '../../src/http/context.ts'
 import { nobody } from './open-server.ts'
 import { requireSmallShape } from '../../src/http/body/json-shape.ts'
-import { drainBody, openRequestBody, readJsonBody } from '../../src/http/body/request-body.ts'
+import {
+  drainBody,
+  fieldsLimit,
+  openRequestBody,
+  readJsonBody,
+} from '../../src/http/body/request-body.ts'
 
 const context: BodyContext = {
   // Longer than a busy machine delays a sender.
@@ -45,6 +52,13 @@ beforeAll(async () => {
     const impatient = { ...context, config: { idleMs: Number(c.req.param('idleMs')) } }
     let bytes = 0
     for await (const chunk of openRequestBody(impatient, c, limit))
+      bytes += (chunk as Buffer).length
+    return c.text(String(bytes))
+  })
+  app.put('/whole/:wholeMs', async (c) => {
+    const bounded = { ...limit, wholeMs: Number(c.req.param('wholeMs')) }
+    let bytes = 0
+    for await (const chunk of openRequestBody(context, c, bounded))
       bytes += (chunk as Buffer).length
     return c.text(String(bytes))
   })
@@ -195,6 +209,23 @@ test('a slow sender that keeps sending is not disconnected', async () => {
   const [answer] = (await once(socket, 'data')) as [Buffer]
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 [^]*5$/)
   socket.destroy()
+})
+
+test('a sender that nobody knows is disconnected, however it sends, when its time is over', async () => {
+  const stranger = { var: {} } as unknown as AppRequest
+  expect(fieldsLimit(stranger, 'bytes')).toMatchObject({ wholeMs: limits.strangerBodyMs })
+  const known = { var: { principal: adminGrant(0, 1) } } as unknown as AppRequest
+  expect(fieldsLimit(known, 'bytes')).not.toHaveProperty('wholeMs')
+  const socket = open('PUT /whole/400 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n')
+  const sending = setInterval(() => socket.write('a'), 20)
+  const closed = once(socket, 'close')
+  try {
+    expect(await failure()).toMatchObject({ code: 'idle_timeout', details: { limitMs: 400 } })
+    await closed
+  } finally {
+    clearInterval(sending)
+  }
+  expect(await send('/whole/60000', 'in time')).toBe('200 7')
 })
 
 test('a rejection reaches a client that is still sending a large body, and the connection stays usable', async () => {

@@ -11,6 +11,8 @@ export const tokenLimits = {
   /** JSON and forms from unauthenticated senders, who may send slowly and on many connections: a
    *  token and a return address, which came in a request line of at most 16 KiB. */
   strangerBodyBytesMax: 64 * KiB,
+  /** How long such a body may take. A slow line sends it in seconds. */
+  strangerBodyMs: 30_000,
   /** Individually revoked tokens of one project, of one person, or that descend from one token for
    *  several projects: some megabytes of the server's memory. */
   revokedTokensMax: 10_000,

@@ -21,6 +21,8 @@ export interface BodyLimit {
   setting: string | null
   /** Returns the error for an empty body; absent: an empty body is accepted. */
   emptyError?: () => Error
+  /** The longest that the whole body may take; absent: as long as it does not pause. */
+  wholeMs?: number
 }
 
 /** Limit of a whole upload. */
@@ -36,12 +38,14 @@ export const listLimit: BodyLimit = {
   setting: null,
 }
 
-/** Limit of a body that is parsed into fields. It is lower for unauthenticated senders, so
- *  routes that require a principal authenticate before they read the body. */
+/** Limit of a body that is parsed into fields. It is lower for unauthenticated senders, who would
+ *  otherwise keep all connections busy with a byte a minute. So routes that require a principal
+ *  authenticate before they read the body. */
 export function fieldsLimit(c: AppRequest, limit: string): BodyLimit {
   const isStranger = c.var.principal === undefined
-  const bytesMax = isStranger ? limits.strangerBodyBytesMax : limits.jsonBodyBytesMax
-  return { bytesMax, limit, setting: null }
+  if (!isStranger) return { bytesMax: limits.jsonBodyBytesMax, limit, setting: null }
+  const { strangerBodyBytesMax: bytesMax, strangerBodyMs: wholeMs } = limits
+  return { bytesMax, limit, setting: null, wholeMs }
 }
 
 /** Returns the announced length of the body; null when it is chunked or absent. Errors:
@@ -65,6 +69,7 @@ export function openRequestBody(context: BodyContext, c: AppRequest, limit: Body
   const chunks = readChunks(sourceOf(c), {
     expectedBytes,
     idleMs: context.config.idleMs,
+    wholeMs: limit.wholeMs,
     onChunk: (received) => {
       context.metrics.received(received.chunkBytes)
       requireAtMost(limit, received.totalBytes)
@@ -158,21 +163,28 @@ const gatheredBytes = 4096
 interface ChunkRules {
   expectedBytes: number | null
   idleMs: number
+  wholeMs: number | undefined
   onChunk(received: { chunkBytes: number; totalBytes: number }): void
   onEnd(totalBytes: number): void
 }
 
 async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerator<Buffer> {
   let totalBytes = 0
-  let isIdle = false
-  const onIdle = (): void => {
-    isIdle = true
+  let late: Error | undefined
+  const cut = (limitMs: number, message: string): void => {
+    late = storeError('idle_timeout', message, { limitMs })
     // GITHUB-PROTOCOL §1.23: a stalled client does not give up until its socket is closed.
     source.cut()
   }
+  const { idleMs, wholeMs } = rules
+  const onIdle = (): void => cut(idleMs, `received no data for ${idleMs} ms`)
+  const whole =
+    wholeMs === undefined
+      ? undefined
+      : setTimeout(cut, wholeMs, wholeMs, `the body did not arrive within ${wholeMs} ms`)
   // The timer runs only while we wait for the sender, so that our own slow disks do not count as
   // its silence.
-  let timer = setTimeout(onIdle, rules.idleMs)
+  let timer = setTimeout(onIdle, idleMs)
   try {
     for await (const first of source.chunks) {
       clearTimeout(timer)
@@ -182,17 +194,15 @@ async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerato
       totalBytes += chunk.length
       rules.onChunk({ chunkBytes: chunk.length, totalBytes })
       yield chunk
-      timer = setTimeout(onIdle, rules.idleMs)
+      timer = setTimeout(onIdle, idleMs)
     }
   } catch (error) {
-    if (isIdle) {
-      const message = `received no data for ${rules.idleMs} ms`
-      throw storeError('idle_timeout', message, { limitMs: rules.idleMs }, { cause: error })
-    }
+    if (late !== undefined) throw late
     if (!isDisconnect(error)) throw error
     throw incomplete(rules.expectedBytes, totalBytes, error)
   } finally {
     clearTimeout(timer)
+    clearTimeout(whole)
   }
   if (rules.expectedBytes !== null && totalBytes !== rules.expectedBytes) {
     throw incomplete(rules.expectedBytes, totalBytes)
