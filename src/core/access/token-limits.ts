@@ -27,4 +27,7 @@ export const tokenLimits = {
   /** Sessions of one token or person that are listed, newest first: even a reader signs in at
    *  will. */
   sessionsListedMax: 100,
+  /** Answers of issuers and identity providers: keys, and the claims of a person in thousands of
+   *  groups. */
+  issuerAnswerBytesMax: 1024 * KiB,
 } as const

@@ -3,6 +3,7 @@
 import * as oidc from 'openid-client'
 import type { Config } from '../../config/config.ts'
 import { isProtected } from '../../core/access/trusted-issuers.ts'
+import { fetchBounded } from './bounded-fetch.ts'
 
 export type SingleSignOnConfig = NonNullable<Config['singleSignOn']>
 
@@ -48,6 +49,8 @@ export function createIdentityProvider({
       // provider's.
       execute: [...execute, oidc.enableNonRepudiationChecks],
       timeout: requestSeconds,
+      [oidc.customFetch]: async (address, { body = null, ...options }) =>
+        await fetchBounded(address, { ...options, body } as RequestInit),
     })
   }
   return {

@@ -1,10 +1,18 @@
 /** Verifies ID tokens with the public keys of their issuers. Keys are fetched on first use and
  *  cached; `jose` refetches them when a token names an unknown key, at most twice a minute. */
-import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose'
+import {
+  createRemoteJWKSet,
+  customFetch,
+  decodeJwt,
+  errors,
+  jwtVerify,
+  type JWTPayload,
+} from 'jose'
 import * as z from 'zod'
 import type { Config } from '../../config/config.ts'
 import { storeError, unauthenticated } from '../../core/errors.ts'
 import { isProtected, type TrustedIssuer } from '../../core/access/trusted-issuers.ts'
+import { fetchBounded } from './bounded-fetch.ts'
 
 export interface IdTokenVerifier {
   /** Returns the claims of a token that a trusted issuer signed for this server, and the issuer.
@@ -90,7 +98,7 @@ function issuerOf(idToken: string): string {
 /** OpenID Connect Discovery 1.0 §4. Errors: busy. */
 async function findKeySet(issuer: string): Promise<KeySet> {
   try {
-    const answer = await fetch(`${issuer}/.well-known/openid-configuration`, {
+    const answer = await fetchBounded(`${issuer}/.well-known/openid-configuration`, {
       headers: { accept: 'application/json' },
       redirect: 'error',
       signal: AbortSignal.timeout(fetchMs),
@@ -101,9 +109,11 @@ async function findKeySet(issuer: string): Promise<KeySet> {
       throw new Error(`it names ${JSON.stringify(found.issuer)} as its issuer`)
     }
     const keysUrl = new URL(found.jwks_uri)
-    if (!isProtected(keysUrl))
+    // Otherwise an issuer elsewhere could have anything on this machine requested.
+    const mayBeOfThisMachine = !issuer.startsWith('https:') && isProtected(keysUrl)
+    if (keysUrl.protocol !== 'https:' && !mayBeOfThisMachine)
       throw new Error(`its keys are at ${keysUrl.href}, which is not https`)
-    return createRemoteJWKSet(keysUrl, { timeoutDuration: fetchMs })
+    return createRemoteJWKSet(keysUrl, { timeoutDuration: fetchMs, [customFetch]: fetchBounded })
   } catch (error) {
     throw unreachable(issuer, error)
   }
