@@ -4,7 +4,16 @@
  *  that listens (`server.url`), so that a command that finds the directory in use talks to that
  *  server and no other. */
 import SqliteDatabase from 'better-sqlite3'
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectories } from '../../make-directories.ts'
 import { asUnusable, reportingUnusable } from './connection/unusable-database.ts'
@@ -43,6 +52,7 @@ export function lockDataDir(dataDir: string, command: string): DataLock {
   const urlPath = join(dataDir, 'server.url')
   const holderPath = join(dataDir, 'server.holder')
   const lockPath = join(dataDir, lockFile)
+  createPrivately(lockPath)
   const database = reportingUnusable(lockPath, () => new SqliteDatabase(lockPath, { timeout: 0 }))
   try {
     // Nothing is ever written, so no journal file is needed beside it.
@@ -71,6 +81,18 @@ export function lockDataDir(dataDir: string, command: string): DataLock {
       for (const path of [urlPath, holderPath]) tryRemove(path)
       database.close()
     },
+  }
+}
+
+/** Whoever may read the file can lock it, and keep a server from starting. Never throws: SQLite
+ *  tells what is wrong. */
+function createPrivately(path: string): void {
+  // Closing a file that exists would end the lock that this process may hold on it.
+  if (existsSync(path)) return
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+  } catch {
+    // As where the directory is read-only.
   }
 }
 
