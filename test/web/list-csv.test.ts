@@ -38,7 +38,12 @@ test('text that looks like a formula is escaped, and commas and quotes stay with
   }
   await upload(11, '=1+1', '@sum')
   await upload(12, 'a;=1;b', '+1, "two"')
+  await upload(13, '＝1;＠1', '－1')
   const csv = await (await server.send('/octo/app/artifacts?format=csv&sort=oldest&name=1')).text()
   const rows = csv.split('\r\n').map((row) => row.split(',').slice(1, 5).join(','))
-  expect(rows.slice(1, 3)).toEqual(["'=1+1,11,'@sum,available", `a;'=1;b,12,"'+1, ""two"""`])
+  expect(rows.slice(1, 4)).toEqual([
+    "'=1+1,11,'@sum,available",
+    `a;'=1;b,12,"'+1, ""two"""`,
+    "'＝1;'＠1,13,'－1,available",
+  ])
 })

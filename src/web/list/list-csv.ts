@@ -3,12 +3,13 @@ import { effectiveState } from '../../core/policy/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 
 /** Puts a quote before text that a spreadsheet would evaluate as a formula, also after a
- *  semicolon, which some spreadsheets take for a cell separator. */
+ *  semicolon, which some spreadsheets take for a cell separator. Some also take the full-width
+ *  forms of East Asian keyboards. */
 export function listAsCsv(artifacts: Artifact[], now: number): string {
   const cell = (value: string | number | boolean | null): string => {
     const text = String(value ?? '')
     const isNumber = /^-?\d+$/.test(text)
-    const harmless = isNumber ? text : text.replaceAll(/(^|;)(?=[=+\-@\t\r])/g, "$1'")
+    const harmless = isNumber ? text : text.replaceAll(/(^|;)(?=[=+\-@＝＋－＠\t\r])/g, "$1'")
     return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
   }
   const head =
