@@ -258,7 +258,10 @@ test('what a hostile server says drives no terminal', async () => {
     expect((text + stderr).replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
     expect(text + stderr).not.toMatch(/^::/m)
   }
-  for (const fault of [{ expiresAt: 'soon' }, { run: 'x' }, { scope: {} }]) {
+  // What is stored for one server must leave room for the others.
+  const long = 'x'.repeat(2 ** 20)
+  const faults = [{ expiresAt: 'soon' }, { run: 'x' }, { scope: {} }, { scope: long }]
+  for (const fault of [...faults, { expiresAt: `2030-01-01 (${long})` }]) {
     const odd = await listening(
       (_, answer) => void answer.end(JSON.stringify({ ...told, ...fault })),
     )

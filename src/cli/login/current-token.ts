@@ -7,6 +7,7 @@ import { parseMessage } from '../../client/transport/message.ts'
 import { unreadableAnswer } from '../../client/transport/proxy-error.ts'
 import { hasCode, notFound, storeError } from '../../core/errors.ts'
 import { formatAccess, type ProjectAccess } from '../../core/access/project-access.ts'
+import { limits } from '../../core/limits.ts'
 import { counted } from '../../core/units.ts'
 import { printable } from '../output/output.ts'
 
@@ -60,7 +61,8 @@ function checked(server: ServerAccess, token: WireCurrentToken): WireCurrentToke
   ]
   const numbers = [run ?? 0, attempt ?? 0]
   const isReadable =
-    texts.every((each) => typeof each === 'string') &&
+    // All of it is in the token, but for the version.
+    texts.every((each) => typeof each === 'string' && each.length <= limits.tokenCharactersMax) &&
     numbers.every((each) => typeof each === 'number') &&
     !Number.isNaN(Date.parse(expiresAt))
   if (isReadable) return { ...token, access, person }
