@@ -46,6 +46,15 @@ describe('a report on the content origin', () => {
   })
 })
 
+test('a PDF is served for the viewer of the browser, which may have a style', async () => {
+  const server = await openServer()
+  const id = await server.put('1/paper', { tar: [{ name: 'a.pdf', content: '%PDF-1.4\n' }] })
+  const html = await server.page(`/octo/app/actions/runs/1/artifacts/${id}/blob/a.pdf`)
+  const [, path = ''] = /src="(\/content\/[^"]+)"/.exec(html) ?? []
+  const policy = (await server.send(path, { token: null })).headers.get('content-security-policy')
+  expect(policy).toBe("default-src 'none'; style-src 'unsafe-inline'")
+})
+
 test('with a host per artifact, no other host of the domain serves anything but the own URL of the server', async () => {
   const server = await openServer({
     TROVE_CONTENT_URL: 'http://*.d.localhost',

@@ -131,8 +131,9 @@ function contentPolicy(
 ): string {
   const ancestors = config.publicUrl === null ? '' : `; frame-ancestors 'self' ${config.publicUrl}`
   // The browser's built-in viewer shows PDF isolated from our origin, and a sandbox would keep it
-  // from loading.
-  if (contentType === 'application/pdf') return `default-src 'none'${ancestors}`
+  // from loading. The viewer of WebKitGTK is as small as a stamp without a style of its own.
+  if (contentType === 'application/pdf')
+    return `default-src 'none'; style-src 'unsafe-inline'${ancestors}`
   if (!isContentHost(config, host)) return scriptFreePolicy + ancestors
   const sameOrigin = hasOwnHosts(config) ? ' allow-same-origin' : ''
   return (
