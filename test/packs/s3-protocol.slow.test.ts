@@ -7,7 +7,7 @@ import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
 import { partBytes } from '../../src/packs/s3/s3-sink.ts'
 import { openS3PackStore } from '../../src/packs/s3/s3.ts'
-import { answering, cutting, keyOf, openFake, placeIn, seal } from './fake-s3.ts'
+import { answering, cutting, type FakeS3, keyOf, openFake, placeIn, seal } from './fake-s3.ts'
 
 // Amazon's client waits before a retry: a random part of a delay that doubles.
 const random = vi.spyOn(Math, 'random').mockReturnValue(0)
@@ -157,6 +157,45 @@ test.each([
   await expect(store.read(name, 0, 5)).rejects.toThrow(/was answered with .* not with bytes=0-4/)
   await cut
 })
+
+/** Answers listings with an XML body. */
+function listing(content: string): FakeS3['before'] {
+  return async (request, response) => {
+    if (!request.startsWith('GET ?')) return undefined
+    const root = request.includes('uploads') ? 'ListMultipartUploadsResult' : 'ListBucketResult'
+    response.end(`<${root}>${content}</${root}>`)
+    return 'answered'
+  }
+}
+
+async function namesIn(store: PackStore): Promise<string[]> {
+  const names: string[] = []
+  for await (const { name } of store.list()) names.push(name)
+  return names
+}
+
+test('a listing ends where the service says so, whatever else it sends', async () => {
+  const { fake, store } = await openFake()
+  const markers = ['NextContinuationToken', 'NextKeyMarker', 'NextUploadIdMarker']
+  for (const marker of ['', 'again']) {
+    const elements = markers.map((name) => `<${name}>${marker}</${name}>`).join('')
+    fake.before = listing(`<IsTruncated>false</IsTruncated>${elements}`)
+    fake.requests.length = 0
+    expect(await namesIn(store)).toEqual([])
+    expect(await store.removeUnsealed(Infinity)).toBe(0)
+    expect(fake.requests).toHaveLength(2)
+  }
+})
+
+test.each(['', '<NextContinuationToken/><NextKeyMarker/>', '<NextMarker>packs/00</NextMarker>'])(
+  'a listing that is cut without saying where it goes on (%j) does not pass for a whole one',
+  async (elements) => {
+    const { fake, store } = await openFake()
+    fake.before = listing(`<IsTruncated>true</IsTruncated>${elements}`)
+    await expect(namesIn(store)).rejects.toThrow(/says that there is more/)
+    await expect(store.removeUnsealed(Infinity)).rejects.toThrow(/says that there is more/)
+  },
+)
 
 test('an object that ends early is damaged', async () => {
   const { fake, store } = await openFake()

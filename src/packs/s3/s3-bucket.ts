@@ -80,8 +80,8 @@ export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
           const modifiedAt = LastModified?.getTime() ?? 0
           yield { key: withoutPrefix(Key), sizeBytes: Size ?? 0, modifiedAt }
         }
-        from = page.NextContinuationToken
-        if (from === undefined) return
+        if (page.IsTruncated !== true) return
+        from = nextOf(folder, page.NextContinuationToken)
       }
     },
     beginUpload: async (key) =>
@@ -117,15 +117,22 @@ export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
           const begunAt = Initiated?.getTime() ?? 0
           yield { key: withoutPrefix(Key), id: UploadId!, begunAt }
         }
-        if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return
+        if (page.IsTruncated !== true) return
         at = {
-          KeyMarker: page.NextKeyMarker,
+          KeyMarker: nextOf(folder, page.NextKeyMarker),
           ...(page.NextUploadIdMarker !== undefined && { UploadIdMarker: page.NextUploadIdMarker }),
         }
       }
     },
     close: () => client.destroy(),
   }
+}
+
+/** Where the next page of a listing begins. Without it the listing would look complete, and packs
+ *  lost. */
+function nextOf(folder: string, marker: string | undefined): string {
+  if (marker !== undefined && marker !== '') return marker
+  throw new Error(`the listing of ${folder} says that there is more, but not where it goes on`)
 }
 
 interface ObjectPlace {
