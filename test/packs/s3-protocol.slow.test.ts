@@ -93,6 +93,15 @@ test.each([
   ['rejects the credentials', answering(403, 'AccessDenied'), /cannot access .*: AccessDenied/],
   ['has lost the bucket', answering(404, 'NoSuchBucket'), /cannot access .*: NoSuchBucket/],
   ['is hidden by a misconfigured proxy', answering(404, ''), /cannot access .*\(status 404\)/],
+  ['lacks a request', answering(501, 'NotImplemented'), /cannot access .*\(status 501\)/],
+  ['archives packs', answering(403, 'InvalidObjectState'), /cannot access .*: InvalidObjectState/],
+  ['has an expired token', answering(400, 'ExpiredToken'), /cannot access .*: ExpiredToken/],
+  [
+    'is in another region',
+    answering(301, 'PermanentRedirect'),
+    /cannot access .*PermanentRedirect/,
+  ],
+  ['is busy with the object', answering(409, 'OperationAborted'), /does not respond: .*status 409/],
   ['is behind a proxy that fails', answering(502, ''), /does not respond: .*\(status 502\)/],
   ['sends something else', answering(200, 'Hello'), /answered with no range, \d+ bytes/],
   [

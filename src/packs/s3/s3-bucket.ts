@@ -217,7 +217,14 @@ const fullNames: ReadonlySet<string> = new Set(['QuotaExceeded', 'XMinioStorageF
  *  lost packs. */
 const absentNames: ReadonlySet<string> = new Set(['NoSuchKey', 'NoSuchUpload'])
 /** Transient failures with a status below 500. */
-const passingNames: ReadonlySet<string> = new Set(['SlowDown', 'RequestTimeout', 'Throttling'])
+const passingNames: ReadonlySet<string> = new Set([
+  'SlowDown',
+  'RequestTimeout',
+  'Throttling',
+  // Another write of the same object is in progress.
+  'ConditionalRequestConflict',
+  'OperationAborted',
+])
 
 function translateFailure(sdk: Sdk, what: string, error: unknown): unknown {
   if (error instanceof StoreError) return error
@@ -235,7 +242,8 @@ function translateFailure(sdk: Sdk, what: string, error: unknown): unknown {
       { neededBytes: null },
       cause,
     )
-  if (status === undefined || status >= 500 || status === 429 || passingNames.has(error.name)) {
+  const isPassing = status === undefined || status === 429 || (status >= 500 && status !== 501)
+  if (isPassing || passingNames.has(error.name)) {
     const message = `${what} does not respond: ${error.message || error.name}${told(status)}`
     return storeError('busy', message, { what: 'pack storage' }, cause)
   }
