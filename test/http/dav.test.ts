@@ -297,26 +297,24 @@ describe('reading', () => {
     }
   })
 
-  test.each([
-    'PUT',
-    'POST',
-    'DELETE',
-    'PATCH',
-    'MKCOL',
-    'COPY',
-    'MOVE',
-    'LOCK',
-    'UNLOCK',
-    'PROPPATCH',
-  ])('knows no %s', async (method) => {
-    for (const path of [file, `${run}/`, '/dav']) {
-      const answer = await server.send(path, { method, body: 'x', token: null })
-      expect([answer.status, answer.headers.get('allow')]).toEqual([
-        405,
-        'OPTIONS, GET, HEAD, PROPFIND',
-      ])
-      expect(await answer.text()).toBe(`artifacts are read-only here: there is no ${method}\n`)
-    }
+  test.each(['PUT', 'POST', 'DELETE', 'PATCH', 'COPY', 'MOVE', 'LOCK', 'UNLOCK', 'PROPPATCH'])(
+    'knows no %s',
+    async (method) => {
+      for (const path of [file, `${run}/`, '/dav']) {
+        const answer = await server.send(path, { method, body: 'x', token: null })
+        expect([answer.status, answer.headers.get('allow')]).toEqual([
+          405,
+          'OPTIONS, GET, HEAD, PROPFIND',
+        ])
+        expect(await answer.text()).toBe(`artifacts are read-only here: there is no ${method}\n`)
+      }
+    },
+  )
+
+  test('makes no folder, and does not claim that there is one', async () => {
+    const answer = await server.send(`${run}/new/`, { method: 'MKCOL', token: null })
+    expect(answer.status).toBe(403)
+    expect(await answer.text()).toBe('artifacts are read-only here: there is no MKCOL\n')
   })
 
   test('says what it is, without a token, also at the root of the host', async () => {

@@ -2,7 +2,7 @@
 import type { Hono } from 'hono'
 import { davRoot } from '../../api/paths.ts'
 import { readFileEntry } from '../../browse/entries.ts'
-import { invalidRequest, notFound, storeError } from '../../core/errors.ts'
+import { forbidden, invalidRequest, notFound, storeError } from '../../core/errors.ts'
 import { representFile } from '../../egress/egress.ts'
 import { requireBasicReader } from '../access/authenticate.ts'
 import { inPieces, sendPieces } from '../body/lines.ts'
@@ -25,7 +25,10 @@ export function addDavRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.on('PROPFIND', `${davRoot}/*`, async (c) => await listProperties(context, c))
   app.get(`${davRoot}/*`, async (c) => await sendFile(context, c))
   app.all(`${davRoot}/*`, (c) => {
-    throw notAllowed(`artifacts are read-only here: there is no ${c.req.method}`, allowed)
+    const message = `artifacts are read-only here: there is no ${c.req.method}`
+    // RFC 4918 §9.3.1: status 405 means that there is something at this address, which rclone takes
+    // for success.
+    throw c.req.method === 'MKCOL' ? forbidden(message) : notAllowed(message, allowed)
   })
 }
 
