@@ -69,6 +69,8 @@ export const totals = sqliteTable('totals', {
   liveBytes: integer('live_bytes').notNull().default(0),
   /** Logical bytes of removed artifacts whose rows are still kept. */
   removedBytes: integer('removed_bytes').notNull().default(0),
+  /** Bytes that the uploads of live artifacts added. */
+  newBytes: integer('new_bytes').notNull().default(0),
 })
 
 /** Has a single row. */

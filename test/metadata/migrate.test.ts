@@ -116,6 +116,21 @@ test('runs count as used when they were created', async () => {
   expect(await migrated(path, ['SELECT used_at FROM runs'])).toEqual([[5]])
 })
 
+test('bytes that uploads added are summed, without those of removed artifacts', async () => {
+  const artifact = (id: number, project: number, removedAt: string): string =>
+    `(${id}, ${project}, 1, '', 'a${id}', 'available', 'tree', '', 1, 0, 0, 1${id}, 0, 0, 9, 0, 9, ${removedAt}, 1)`
+  const path = databaseOf(
+    '0027_base_leases',
+    `PRAGMA foreign_keys = OFF;
+     INSERT INTO totals (scope) VALUES (0), (1), (2), (3) ON CONFLICT DO NOTHING;
+     INSERT INTO artifacts (id, project_id, run_id, job, name, state, kind, mime_type, manifest_id, zip_bytes, tar_gz_bytes,
+       new_bytes, logical_bytes, created_at, expires_at, pinned, ends_at, removed_at, version)
+     VALUES ${[artifact(1, 1, 'NULL'), artifact(2, 2, 'NULL'), artifact(3, 2, '5')].join()}`,
+  )
+  const sums = 'SELECT new_bytes FROM totals ORDER BY scope'
+  expect(await migrated(path, [sums])).toEqual([[23, 11, 12, 0]])
+})
+
 test('open uploads are counted, stock and native, and the count follows them from then on', async () => {
   const path = databaseOf(
     '0019_zip_pages',
@@ -191,6 +206,7 @@ test('migrations that databases have applied keep their text', () => {
     '0f3403cfd1681b77',
     'aefe5ad77d1b8e8d',
     'b940ee0abb71fc8c',
+    'a2ee04f04490217e',
   ])
 })
 

@@ -19,10 +19,14 @@ export function findScans(
 }
 
 /** The first step of each statement that reads artifacts. */
-export function firstSteps(path: string, statements: Iterable<string>): Set<string> {
+export function firstSteps(
+  path: string,
+  statements: Iterable<string>,
+  readsArtifacts = /"artifacts"/,
+): Set<string> {
   const database = new SqliteDatabase(path, { readonly: true })
   const steps = [...oneOfEachForm(statements)]
-    .filter((sql) => /^\s*select\b/i.test(sql) && sql.includes('"artifacts"'))
+    .filter((sql) => /^\s*select\b/i.test(sql) && readsArtifacts.test(sql))
     .map((sql) => planOf(database, sql)[0]!)
   database.close()
   return new Set(steps)

@@ -46,7 +46,7 @@ export async function listPage(web: Web, c: AppRequest): Promise<Response> {
     metadata.listRunFacts(project.id, 'branch', 100),
   ])
   const pageCount = Math.ceil(sums.artifacts / rowsPerPage)
-  if (artifacts.length === 0 && pageCount > 0) {
+  if (artifacts.length === 0 && pageCount > 0 && pageNumber !== pageCount) {
     const last = { ...queryOf(query), page: String(pageCount) }
     return c.redirect(listPath(project.name, last), 302)
   }

@@ -13,7 +13,7 @@ import type { Artifact, Author, Metadata, RetentionChange } from '../../metadata
 import type { AuditLog } from '../audit/audit-log.ts'
 import { matching, undismissedSecrets } from './artifact-filter.ts'
 import { createIdFinder } from './artifact-order.ts'
-import { createWalk } from './artifact-walk.ts'
+import { createArtifactSums } from './artifact-sums.ts'
 import { isOneOf } from '../connection/conditions.ts'
 import type { Connection } from '../connection/connection.ts'
 import { writeInBatches } from '../connection/in-batches.ts'
@@ -66,7 +66,7 @@ function createArtifactPages(connection: Connection): Metadata['findArtifacts'] 
 export function createArtifactMethods(connection: Connection): ArtifactMethods {
   const findArtifact = createArtifactFinder(connection)
   const findArtifacts = createArtifactPages(connection)
-  const sum = createArtifactSumming(connection)
+  const sum = createArtifactSums(connection)
   const findBlob = connection.prepare<[Buffer], { id: number }>(
     'SELECT id FROM blobs WHERE digest = ? AND state < 2',
   )
@@ -154,33 +154,6 @@ export function createRetention(
         (id) => Object.keys(change(id, wanted, now) ?? {}).length > 0,
         (changed) => record(changed, wanted, author),
       ),
-  }
-}
-
-/** Sums, stretch by stretch. */
-function createArtifactSumming(connection: Connection): Metadata['sumArtifacts'] {
-  const { orm } = connection
-  const walk = createWalk(connection)
-  return async (filter, now) => {
-    const sums = { artifacts: 0, logicalBytes: 0, newBytes: 0 }
-    const isMatch = matching(filter, now)
-    await walk(filter, { direction: 'down' }, (stretch) => {
-      const part = orm
-        .select({
-          artifacts: sql<number>`count(*)`,
-          logicalBytes: sql<number>`coalesce(sum(${artifacts.logicalBytes}), 0)`,
-          newBytes: sql<number>`coalesce(sum(${artifacts.newBytes}), 0)`,
-        })
-        .from(artifacts)
-        .innerJoin(runs, eq(runs.id, artifacts.runId))
-        .where(and(isMatch, stretch))
-        .get()!
-      sums.artifacts += part.artifacts
-      sums.logicalBytes += part.logicalBytes
-      sums.newBytes += part.newBytes
-      return true
-    })
-    return sums
   }
 }
 

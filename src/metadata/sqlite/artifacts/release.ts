@@ -84,6 +84,7 @@ interface RestorableRow {
   name: string
   projectId: number
   manifestId: number
+  newBytes: number
   endsAt: number
   removedAt: number
   removedReason: string
@@ -105,7 +106,7 @@ export function createRestoring(
 ): Pick<Metadata, 'restoreArtifact' | 'restoreArtifacts'> {
   const { prepare, write } = connection
   const find = prepare<[number], RestorableRow>(
-    `SELECT id, run_id AS runId, name, project_id AS projectId, manifest_id AS manifestId, ends_at AS endsAt,
+    `SELECT id, run_id AS runId, name, project_id AS projectId, manifest_id AS manifestId, new_bytes AS newBytes, ends_at AS endsAt,
        removed_at AS removedAt, removed_reason AS removedReason, state, releasable_at AS releasableAt
      FROM artifacts WHERE id = ? AND removed_at IS NOT NULL`,
   )

@@ -9,7 +9,7 @@
 import { manifestState } from '../../../../schema/artifacts.ts'
 import { packState } from '../../../../schema/content.ts'
 import { sessionState } from '../../../../schema/sessions.ts'
-import { createArtifactCounting } from './artifact-counting.ts'
+import { type CountedArtifact, createArtifactCounting } from './artifact-counting.ts'
 import {
   createContentClearing,
   createLeaseClearing,
@@ -164,16 +164,16 @@ function createArtifactEnding(
   onRelease: () => void,
 ): Pick<Removal, 'endArtifact' | 'releaseArtifact' | 'releaseManifest'> {
   const { prepare } = connection
-  const markRemoved = prepare<[string, number, string, number, number], RemovedRow>(
+  const markRemoved = prepare<[string, number, string, number, number], CountedArtifact>(
     `UPDATE artifacts SET state = ?, removed_at = ?, removed_reason = ?, releasable_at = ?
      WHERE id = ? AND removed_at IS NULL
-     RETURNING project_id AS projectId, manifest_id AS manifestId`,
+     RETURNING project_id AS projectId, manifest_id AS manifestId, new_bytes AS newBytes`,
   )
   const count = createArtifactCounting(connection)
-  const releaseRows = prepare<[number, number], RemovedRow>(
+  const releaseRows = prepare<[number, number], CountedArtifact>(
     `UPDATE artifacts AS a SET releasable_at = NULL
      WHERE a.id = ? AND a.releasable_at IS NOT NULL AND NOT ${isBeingRead}
-     RETURNING project_id AS projectId, manifest_id AS manifestId`,
+     RETURNING project_id AS projectId, manifest_id AS manifestId, new_bytes AS newBytes`,
   )
   // `artifacts_holding` skips artifacts already released: thousands of builds can have made the
   // same tree.
@@ -206,9 +206,4 @@ function createArtifactEnding(
       return true
     },
   }
-}
-
-interface RemovedRow {
-  projectId: number
-  manifestId: number
 }

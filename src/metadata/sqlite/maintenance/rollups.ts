@@ -10,6 +10,7 @@ const columns = {
   files: 'files',
   logicalBytes: 'logical_bytes',
   removedBytes: 'removed_bytes',
+  newBytes: 'new_bytes',
   uniqueBytes: 'unique_bytes',
   chunkBytes: 'chunk_bytes',
   storedBytes: 'stored_bytes',
@@ -110,9 +111,10 @@ function createCounting(
   const { prepare } = connection
   const artifacts = prepare<
     [number, number],
-    { id: number; scope: number; files: number; logicalBytes: number }
+    { id: number; scope: number; files: number; logicalBytes: number; newBytes: number }
   >(
-    `SELECT a.id, a.project_id AS scope, m.file_count AS files, m.logical_bytes AS logicalBytes
+    `SELECT a.id, a.project_id AS scope, m.file_count AS files, m.logical_bytes AS logicalBytes,
+       a.new_bytes AS newBytes
      FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id
      WHERE a.id > ? AND a.removed_at IS NULL ORDER BY a.id LIMIT ?`,
   )
@@ -141,8 +143,8 @@ function createCounting(
       if (sum === undefined) totals.set(scope, (sum = emptyTotals()))
       for (const [name, value] of Object.entries(what)) sum[name as keyof Totals] += value
     }
-    for (const { scope, files, logicalBytes } of inPages(artifacts.all)) {
-      for (const each of [0, scope]) add(each, { artifacts: 1, files, logicalBytes })
+    for (const { scope, files, logicalBytes, newBytes } of inPages(artifacts.all)) {
+      for (const each of [0, scope]) add(each, { artifacts: 1, files, logicalBytes, newBytes })
     }
     for (const { scope, removedBytes } of removed.all()) {
       for (const each of [0, scope]) add(each, { removedBytes })

@@ -212,7 +212,7 @@ function createArtifactInsertion(
     const run = findRun.get({ id: wanted.runId })
     assert(run?.projectId === session.projectId, `run ${wanted.runId} is not in the project`)
     const { onConflict: _onConflict, uploadId: _uploadId, by: _by, now: _now, ...columns } = wanted
-    count({ manifestId, projectId: session.projectId }, { live: 1 })
+    count({ manifestId, projectId: session.projectId, newBytes: wanted.newBytes }, { live: 1 })
     const row = orm
       .insert(artifacts)
       .values({
