@@ -147,7 +147,14 @@ export const artifacts = sqliteTable(
     index('artifacts_live')
       .on(table.projectId, table.id)
       .where(sql`removed_at IS NULL`),
-    index('artifacts_by_name').on(table.projectId, table.name, table.id),
+    // What makes an artifact live is part of it, so that those of a name are counted from it alone.
+    index('artifacts_by_name').on(
+      table.projectId,
+      table.name,
+      table.id,
+      table.removedAt,
+      table.endsAt,
+    ),
     index('artifacts_by_manifest').on(table.manifestId),
     index('artifacts_holding')
       .on(table.manifestId, table.releasableAt)

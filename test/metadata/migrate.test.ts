@@ -207,6 +207,7 @@ test('migrations that databases have applied keep their text', () => {
     'aefe5ad77d1b8e8d',
     'b940ee0abb71fc8c',
     'a2ee04f04490217e',
+    'dec724feec0e1e4c',
   ])
 })
 

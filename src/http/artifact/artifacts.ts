@@ -76,7 +76,7 @@ async function relatedFields(
   now: number,
 ): Promise<Pick<WireArtifactDetail, 'sameTree' | 'previous'>> {
   const { id, manifestId } = artifact
-  const { artifacts } = await metadata.sumArtifacts({ manifestId, exceptId: id }, now)
+  const sameTree = await metadata.countArtifacts({ manifestId, exceptId: id }, now)
   const before = await previousOf(metadata, artifact, now)
   const previous = before && {
     id: before.id,
@@ -85,7 +85,7 @@ async function relatedFields(
     createdAt: instant(before.createdAt),
     logicalBytes: before.logicalBytes,
   }
-  return { sameTree: artifacts, previous: previous ?? null }
+  return { sameTree, previous: previous ?? null }
 }
 
 async function listArtifacts(context: AppContext, c: AppRequest): Promise<Response> {
@@ -111,8 +111,7 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   const { items, last } = cutPage(found, query.limit)
   const end = offset + items.length
   const isCounted = last === undefined && offset === 0
-  const all =
-    total ?? (isCounted ? end : (await context.metadata.sumArtifacts(filter, now)).artifacts)
+  const all = total ?? (isCounted ? end : await context.metadata.countArtifacts(filter, now))
   const nextCursor = linkNext(context, c, last === undefined ? null : [end, all, last.id])
   return await sendJson(c, {
     items: items.map((each) => artifactMessage(seenBy(principal, each), { origin, now })),

@@ -21,8 +21,20 @@ function holdsBlob(blobId: number): SQL {
     WHERE r.manifest_id = ${artifacts.manifestId} AND r.blob_id = ${blobId})`
 }
 
-/** The condition for artifacts, joined with their runs, that match a filter. When the filter
- *  names a run, SQLite finds them through it. */
+/** Whether the condition is about the run, which must then be joined. */
+export function isAboutRun({
+  run,
+  attempt,
+  branch,
+  workflow,
+  pullRequest,
+  actor,
+}: ArtifactFilter): boolean {
+  return [run, attempt, branch, workflow, pullRequest, actor].some((value) => value !== undefined)
+}
+
+/** The condition for artifacts that match a filter. When the filter names a run, SQLite finds them
+ *  through it. */
 export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
   const project = filter.run === undefined ? plain(artifacts.projectId) : sql`${runs.projectId}`
   return and(

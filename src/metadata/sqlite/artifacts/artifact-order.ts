@@ -10,7 +10,7 @@ import {
   type Ranked,
 } from '../../../core/manifest/artifact-order.ts'
 import type { ArtifactFilter, ArtifactPage } from '../../metadata.ts'
-import { matching } from './artifact-filter.ts'
+import { isAboutRun, matching } from './artifact-filter.ts'
 import { createWalk } from './artifact-walk.ts'
 import { plain } from '../connection/conditions.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -68,10 +68,12 @@ function createFirstFinder(
     const isMatch = and(matching(filter, now), isBehind)
     await walk(filter, walkOrder, (stretch) => {
       const worst = !isById && first.length === count ? first.at(-1) : undefined
-      const rows: Ranked[] = orm
+      const source = orm
         .select({ id: artifacts.id, key: keyOf(by) })
         .from(artifacts)
-        .innerJoin(runs, eq(runs.id, artifacts.runId))
+        .$dynamic()
+      if (isAboutRun(filter)) source.innerJoin(runs, eq(runs.id, artifacts.runId))
+      const rows: Ranked[] = source
         .where(and(isMatch, stretch, worst && comesBefore(order, worst)))
         .orderBy(...sorting(order))
         .limit(count)

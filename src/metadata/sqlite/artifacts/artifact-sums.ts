@@ -4,17 +4,35 @@ import { and, eq, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import type { ArtifactFilter, ArtifactSums, Metadata } from '../../metadata.ts'
-import { matching } from './artifact-filter.ts'
+import { isAboutRun, matching } from './artifact-filter.ts'
 import { createWalk } from './artifact-walk.ts'
 import type { Connection } from '../connection/connection.ts'
 import { stretchRowsMax } from '../connection/stretches.ts'
 
-export function createArtifactSums(connection: Connection): Metadata['sumArtifacts'] {
+const count = { artifacts: sql<number>`count(*)` }
+const all = {
+  ...count,
+  logicalBytes: sql<number>`coalesce(sum(${artifacts.logicalBytes}), 0)`,
+  newBytes: sql<number>`coalesce(sum(${artifacts.newBytes}), 0)`,
+}
+type Selection = typeof count & Partial<typeof all>
+
+export function createArtifactSums(
+  connection: Connection,
+): Pick<Metadata, 'sumArtifacts' | 'countArtifacts'> {
   const sumWalked = createWalkedSums(connection)
   const sumLive = createLiveSums(connection)
-  return async (filter, now) => {
+  const sum = async (
+    filter: ArtifactFilter,
+    now: number,
+    select: Selection,
+  ): Promise<ArtifactSums> => {
     const scopes = scopesOf(filter)
-    return scopes === undefined ? await sumWalked(filter, now) : await sumLive(scopes, now)
+    return scopes === undefined ? await sumWalked(filter, now, select) : await sumLive(scopes, now)
+  }
+  return {
+    sumArtifacts: async (filter, now) => await sum(filter, now, all),
+    countArtifacts: async (filter, now) => (await sum(filter, now, count)).artifacts,
   }
 }
 
@@ -55,20 +73,15 @@ function createLiveSums(
   )
   return async (ids, now) => {
     const scopes = JSON.stringify(ids)
-    const sums = { artifacts: 0, logicalBytes: 0, newBytes: 0 }
-    const add = (part: ArtifactSums, sign: 1 | -1): void => {
-      sums.artifacts += sign * part.artifacts
-      sums.logicalBytes += sign * part.logicalBytes
-      sums.newBytes += sign * part.newBytes
-    }
+    const sums = noArtifacts()
     const subtractSome = (from: Place): Place | undefined => {
       const end = findEnd.get(now, from.at, from.id)
       const { at: endAt, id: endId } = end ?? { at: now, id: Number.MAX_SAFE_INTEGER }
-      add(sumExpired.get({ scopes, ...from, endAt, endId })!, -1)
+      addTo(sums, sumExpired.get({ scopes, ...from, endAt, endId })!, -1)
       return end
     }
     let place = read(() => {
-      add(total.get(scopes)!, 1)
+      addTo(sums, total.get(scopes)!, 1)
       return subtractSome({ at: -1, id: 0 })
     })
     while (place !== undefined) {
@@ -79,29 +92,29 @@ function createLiveSums(
   }
 }
 
-/** Sums, stretch by stretch. */
-function createWalkedSums(connection: Connection): Metadata['sumArtifacts'] {
+/** Adds up what `select` finds in each stretch. Columns that it leaves out need not be read. */
+function createWalkedSums(
+  connection: Connection,
+): (filter: ArtifactFilter, now: number, select: Selection) => Promise<ArtifactSums> {
   const { orm } = connection
   const walk = createWalk(connection)
-  return async (filter, now) => {
-    const sums = { artifacts: 0, logicalBytes: 0, newBytes: 0 }
+  return async (filter, now, select) => {
+    const sums = noArtifacts()
     const isMatch = matching(filter, now)
     await walk(filter, { direction: 'down' }, (stretch) => {
-      const part = orm
-        .select({
-          artifacts: sql<number>`count(*)`,
-          logicalBytes: sql<number>`coalesce(sum(${artifacts.logicalBytes}), 0)`,
-          newBytes: sql<number>`coalesce(sum(${artifacts.newBytes}), 0)`,
-        })
-        .from(artifacts)
-        .innerJoin(runs, eq(runs.id, artifacts.runId))
-        .where(and(isMatch, stretch))
-        .get()!
-      sums.artifacts += part.artifacts
-      sums.logicalBytes += part.logicalBytes
-      sums.newBytes += part.newBytes
+      const source = orm.select(select).from(artifacts).$dynamic()
+      if (isAboutRun(filter)) source.innerJoin(runs, eq(runs.id, artifacts.runId))
+      addTo(sums, source.where(and(isMatch, stretch)).get()!, 1)
       return true
     })
     return sums
   }
+}
+
+function noArtifacts(): ArtifactSums {
+  return { artifacts: 0, logicalBytes: 0, newBytes: 0 }
+}
+
+function addTo(sums: ArtifactSums, part: Partial<ArtifactSums>, sign: 1 | -1): void {
+  for (const name of Object.keys(part) as (keyof ArtifactSums)[]) sums[name] += sign * part[name]!
 }

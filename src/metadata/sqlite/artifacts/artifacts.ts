@@ -21,7 +21,13 @@ import { endOfTime } from './latest.ts'
 
 type ArtifactMethods = Pick<
   Metadata,
-  'findArtifact' | 'findArtifacts' | 'listArtifacts' | 'sumArtifacts' | 'findNewest' | 'listHolders'
+  | 'findArtifact'
+  | 'findArtifacts'
+  | 'listArtifacts'
+  | 'sumArtifacts'
+  | 'countArtifacts'
+  | 'findNewest'
+  | 'listHolders'
 >
 
 /** Reads one artifact, including tombstones. */
@@ -66,7 +72,7 @@ function createArtifactPages(connection: Connection): Metadata['findArtifacts'] 
 export function createArtifactMethods(connection: Connection): ArtifactMethods {
   const findArtifact = createArtifactFinder(connection)
   const findArtifacts = createArtifactPages(connection)
-  const sum = createArtifactSums(connection)
+  const sums = createArtifactSums(connection)
   const findBlob = connection.prepare<[Buffer], { id: number }>(
     'SELECT id FROM blobs WHERE digest = ? AND state < 2',
   )
@@ -79,10 +85,10 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
       const { limit, offset, now } = page
       // A page that is not full is the last, so no second walk is needed to count.
       const isLast = found.length < limit && (found.length > 0 || offset === 0)
-      const total = isLast ? offset + found.length : (await sum(filter, now)).artifacts
+      const total = isLast ? offset + found.length : await sums.countArtifacts(filter, now)
       return { artifacts: found, total }
     },
-    sumArtifacts: sum,
+    ...sums,
     findNewest: async (filter, now) => {
       const [newest] = await findArtifacts(filter, { limit: 1, offset: 0, sort: 'newest', now })
       return newest

@@ -122,6 +122,7 @@ export const servedBy: Record<Method, 'writer' | 'reader'> = {
   removePackRow: 'writer',
   hasPack: 'writer',
   sumArtifacts: 'reader',
+  countArtifacts: 'reader',
   sumRuns: 'reader',
   listRunFacts: 'reader',
   listHolders: 'reader',
