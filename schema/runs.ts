@@ -50,6 +50,10 @@ export const runs = sqliteTable(
     uniqueIndex('runs_identity').on(table.number, table.projectId, table.attempt),
     index('runs_by_project').on(table.projectId, table.id),
     index('runs_by_branch').on(table.projectId, table.branch, table.id),
+    index('runs_by_commit').on(table.projectId, sql`coalesce(head_sha, sha)`, table.id),
+    index('runs_by_pull_request')
+      .on(table.projectId, table.pullRequest, table.id)
+      .where(sql`pull_request IS NOT NULL`),
     index('runs_unsettled')
       .on(table.id)
       .where(sql`is_latest_settled = 0`),

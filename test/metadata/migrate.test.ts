@@ -208,6 +208,7 @@ test('migrations that databases have applied keep their text', () => {
     'b940ee0abb71fc8c',
     'a2ee04f04490217e',
     'dec724feec0e1e4c',
+    'a7e0a97930dbf415',
   ])
 })
 

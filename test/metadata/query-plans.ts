@@ -18,15 +18,15 @@ export function findScans(
   return [...scans].map(([step, sql]) => ({ step, sql }))
 }
 
-/** The first step of each statement that reads artifacts. */
+/** The first step of each statement that reads artifacts, or whatever the pattern finds. */
 export function firstSteps(
   path: string,
   statements: Iterable<string>,
-  readsArtifacts = /"artifacts"/,
+  isMeant = /"artifacts"/,
 ): Set<string> {
   const database = new SqliteDatabase(path, { readonly: true })
   const steps = [...oneOfEachForm(statements)]
-    .filter((sql) => /^\s*select\b/i.test(sql) && readsArtifacts.test(sql))
+    .filter((sql) => /^\s*select\b/i.test(sql) && isMeant.test(sql))
     .map((sql) => planOf(database, sql)[0]!)
   database.close()
   return new Set(steps)

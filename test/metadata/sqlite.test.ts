@@ -5,7 +5,7 @@ import { parseArtifactName } from '../../src/core/artifact.ts'
 import { type Digest, digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { parseProjectName } from '../../src/core/run/run.ts'
-import type { ArtifactFilter } from '../../src/metadata/metadata.ts'
+import type { ArtifactFilter, RunFilter } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { metadataContract } from './metadata-contract.ts'
 import { whileDiskRefuses } from '../refusing-disk.ts'
@@ -91,6 +91,29 @@ test('artifacts of a run are found through the run', async () => {
   expect(steps.length).toBeGreaterThan(0)
   for (const step of steps)
     expect(step).toMatch(/^SEARCH runs .*runs_identity \(number=\? AND project_id=\?/)
+})
+
+// Goal: a job that looks up the runs of a commit or a pull request does not examine all others.
+test('runs of a commit, a pull request and a branch are found through an index of these', async () => {
+  const path = await newDatabase()
+  const listings = new Set<string>()
+  const metadata = openSqliteMetadata({ path, trace: (sql) => listings.add(sql) })
+  const indexes: [string, RunFilter][] = [
+    ['runs_by_commit (project_id=? AND <expr>=? AND id<?)', { headSha: 'abc' }],
+    ['runs_by_pull_request (project_id=? AND pull_request=? AND id<?)', { pullRequest: 3 }],
+    ['runs_by_branch (project_id=? AND branch=? AND id<?)', { branch: 'main' }],
+    ['runs_by_commit (project_id=? AND <expr>=? AND id<?)', { headSha: 'a', pullRequest: 3 }],
+    ['runs_by_pull_request (project_id=? AND pull_request=?', { pullRequest: 3, branch: 'main' }],
+  ]
+  for (const [index, filter] of indexes) {
+    listings.clear()
+    await metadata.listRuns(1, { limit: 9, filter: { ...filter, newestAttempts: true } })
+    const steps = [...firstSteps(path, listings, /"runs"/)]
+    expect(steps.length).toBeGreaterThan(0)
+    for (const step of steps.filter((each) => each.includes(' runs ')))
+      expect(step).toContain(index)
+  }
+  await metadata.close()
 })
 
 // Goal: no transaction reads first and then requests the lock: SQLite refuses that at once,

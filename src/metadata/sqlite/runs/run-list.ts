@@ -5,7 +5,7 @@ import { projects, runs } from '../../../../schema/runs.ts'
 import { pullRequestEvents, type ProjectName } from '../../../core/run/run.ts'
 import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
 import { isLive } from '../artifacts/artifact-filter.ts'
-import { equals, given, isSameText } from '../connection/conditions.ts'
+import { equals, given, isSameText, plain } from '../connection/conditions.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 import { silentSince } from './silence.ts'
@@ -15,17 +15,16 @@ export interface FoundRun {
   projects: typeof projects.$inferSelect
 }
 
-/** Walks by project, or by branch where one is given, in stretches: the rest of a filter can
- *  match few of many runs. */
+/** Walks the runs of a commit, a pull request or a branch where one is given, in this order, else
+ *  those of the project. It goes in stretches: the rest of a filter can match few of many runs. */
 export function createRunList(connection: Connection): Metadata['listRuns'] {
   const { orm } = connection
   return async (projectId, { limit, before, filter = {} }) => {
-    const { branch } = filter
     const isMatch = conditionOf(filter)
     const found: Run[] = []
     await inStretches(connection, {
       table: runs,
-      index: and(eq(runs.projectId, projectId), equals(runs.branch, branch)),
+      index: and(eq(runs.projectId, projectId), narrowestOf(filter)),
       direction: 'down',
       after: before,
       visit: (stretch) => {
@@ -45,14 +44,23 @@ export function createRunList(connection: Connection): Metadata['listRuns'] {
   }
 }
 
-/** The condition for everything in a filter except the branch. */
+const headSha = sql`coalesce(${runs.headSha}, ${runs.sha})`
+
+/** The condition that selects an index to walk; none for that of the project. */
+function narrowestOf({ headSha: sha, pullRequest, branch }: RunFilter): SQL | undefined {
+  if (sha !== undefined) return eq(headSha, sha)
+  if (pullRequest !== undefined) return eq(runs.pullRequest, pullRequest)
+  return equals(runs.branch, branch)
+}
+
 function conditionOf(filter: RunFilter): SQL | undefined {
   return and(
+    equals(sql`+${headSha}`, filter.headSha),
+    equals(plain(runs.pullRequest), filter.pullRequest),
+    equals(plain(runs.branch), filter.branch),
     equals(runs.workflow, filter.workflow),
     equals(runs.event, filter.event),
     given(filter.actor, (actor) => isSameText(runs.actor, actor)),
-    equals(sql`coalesce(${runs.headSha}, ${runs.sha})`, filter.headSha),
-    equals(runs.pullRequest, filter.pullRequest),
     given(filter.isOfPullRequest, (isOfPullRequest) =>
       isOfPullRequest
         ? inArray(runs.event, [...pullRequestEvents])
