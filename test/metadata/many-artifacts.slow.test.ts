@@ -59,8 +59,9 @@ function mix(number: number): number {
 
 function branchOf(run: number): string | null {
   if (run % 7 === 0) return null
-  // One branch with most runs, others with a few.
-  return run % 2 === 0 ? 'main' : `branch-${run % 400}`
+  // One branch with most runs, one with some hundreds, others with a few.
+  if (run % 2 === 0) return 'main'
+  return run % 5 === 1 ? 'release' : `branch-${run % 400}`
 }
 
 function artifactOf(id: number): Row {
@@ -189,7 +190,7 @@ const values: { [Field in keyof ArtifactFilter]: NonNullable<ArtifactFilter[Fiel
   projectIds: [[2], [2, 1], [3, 2], []],
   run: [1, 77, 9999],
   name: ['dist', 'n-6', 'none'],
-  branch: ['main', 'branch-3', 'none'],
+  branch: ['main', 'release', 'branch-3', 'none'],
   workflow: ['build', 'first', 'none'],
   createdSince: [0, 6_000_000, artifactCount * 1000 + 1],
   nameContains: ['log', 'n-1', 'none'],
@@ -345,11 +346,26 @@ test('kept artifacts are found without those that expire', async () => {
   expect(walks.filter((step) => !step.includes('artifacts_ending (ends_at='))).toEqual([])
 })
 
-test('a branch that no run has built is answered from the runs', async () => {
+test.each<[string, ArtifactFilter]>([
+  ['a branch', { branch: 'none' }],
+  ['a pull request', { pullRequest: 34 }],
+])('%s that no run has built is answered from the runs', async (_what, of) => {
   statements.clear()
-  const filter = { projectId: 1, name: 'dist', branch: 'none', state: 'any' } as const
+  const filter = { projectId: 1, name: 'dist', state: 'any', ...of } as const
   expect(await metadata.findNewest(filter, now)).toBeUndefined()
   expect([...statements].filter((sql) => /artifacts/.test(sql))).toEqual([])
+})
+
+// Goal: what a list of a release branch costs depends on the branch, not on the project.
+test('artifacts of some hundred runs are counted through these', async () => {
+  statements.clear()
+  const found = await metadata.countArtifacts({ projectId: 1, branch: 'release' }, now)
+  expect(found).toBeGreaterThan(500)
+  const steps = [...firstSteps(path, statements)]
+  expect(steps.length).toBeGreaterThan(0)
+  const throughRuns =
+    /artifacts_by_run \(run_id=\?\)|SEARCH runs USING INTEGER PRIMARY KEY \(rowid=\?\)/
+  for (const step of steps) expect(step).toMatch(throughRuns)
 })
 
 // Method: a copy of the database, with a stream for the file that nearly all artifacts have, and
