@@ -54,6 +54,37 @@ test('a run is listed newest first, in pages that link to each other', async () 
   expect(named.artifacts.map(({ name }) => name)).toEqual(['part 3'])
 })
 
+// Goal: a page costs the same wherever it is, and a script that deletes what it lists reaches all.
+test('the list of a project continues by id, so that deletions between its pages make it skip none', async () => {
+  const project = 'octo/paged'
+  const ids: number[] = []
+  for (let at = 0; at < 5; at += 1) {
+    const job = await rig.as({ project, run: (runs += 1) })
+    ids.push(await job.upload('dist', zipOf({ a: `${at}` })))
+  }
+  const writer = await rig.as({ project, run: (runs += 1), scope: 'write' })
+  const seen: number[] = []
+  let path: string | undefined = `/repos/${project}/actions/artifacts?per_page=2&name=dist`
+  while (path !== undefined) {
+    const response: Response = await writer.rest(path)
+    const page = await listOf(response)
+    expect(page.total_count).toBe(5 - seen.length)
+    for (const { id } of page.artifacts) {
+      const deletion = await writer.rest(`/repos/${project}/actions/artifacts/${id}`, {
+        method: 'DELETE',
+      })
+      expect(deletion.status).toBe(204)
+      seen.push(id)
+    }
+    const link = response.headers.get('link') ?? ''
+    const next: string | undefined = /<([^>]+)>; rel="next"/.exec(link)?.[1]
+    if (next !== undefined) expect(next).toContain(`before=${seen.at(-1)}`)
+    expect(link.match(/before=/g)?.length ?? 0).toBe(next === undefined ? 0 : 1)
+    path = next?.slice(rig.url.length)
+  }
+  expect(seen).toEqual(ids.toReversed())
+})
+
 test('a project without uploads has an empty list, for callers who may read it', async () => {
   const reader = await rig.as({ project: 'octo/fresh' })
   for (const list of ['artifacts', 'runs/1/artifacts']) {

@@ -19,10 +19,15 @@ export function takePage<Item>(context: AppContext, c: AppRequest, items: Item[]
   return items.slice((page - 1) * perPage, page * perPage)
 }
 
-/** Sets the `Link` header to the pages around the requested one. */
-export function setPageLinks(context: AppContext, c: AppRequest, total: number): void {
+/** Sets the `Link` header to the pages around the requested one. `lastId`: see `linkHeader`. */
+export function setPageLinks(
+  context: AppContext,
+  c: AppRequest,
+  total: number,
+  lastId?: number | null,
+): void {
   const { pathname, search } = new URL(c.req.url)
   const url = new URL(pathname + search, publicOrigin(context, c))
-  const link = linkHeader(url, pageRequestOf(c), total)
+  const link = linkHeader(url, pageRequestOf(c), total, lastId)
   if (link !== undefined) c.header('link', link)
 }

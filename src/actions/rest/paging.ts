@@ -22,22 +22,29 @@ export function parsePageRequest(query: {
   }
 }
 
+/** Query parameter of links to the next page: the id of the last item of this one. */
+export const beforeParameter = 'before'
+
 /** Returns the `Link` header for one page of `total` items; undefined when one page holds them
- *  all. `url` is the absolute URL of the request. */
+ *  all. `url` is the absolute URL of the request. `lastId`: of a list that continues by id, the
+ *  last item of this page, or null on the last one. */
 export function linkHeader(
   url: URL,
   { page, perPage }: PageRequest,
   total: number,
+  lastId?: number | null,
 ): string | undefined {
   const last = Math.max(1, Math.ceil(total / perPage))
   const links: string[] = []
-  const add = (target: number, relation: string): void => {
+  const add = (target: number, relation: string, before?: number | null): void => {
     const linked = new URL(url)
     linked.searchParams.set('page', String(target))
+    linked.searchParams.delete(beforeParameter)
+    if (before) linked.searchParams.set(beforeParameter, String(before))
     links.push(`<${linked.href}>; rel="${relation}"`)
   }
   if (page > 1) add(Math.min(page - 1, last), 'prev')
-  if (page < last) add(page + 1, 'next')
+  if (lastId === undefined ? page < last : lastId !== null) add(page + 1, 'next', lastId)
   if (page < last) add(last, 'last')
   if (page > 1) add(1, 'first')
   return links.length === 0 ? undefined : links.join(', ')

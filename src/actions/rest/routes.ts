@@ -11,7 +11,7 @@ import { requireBearerReader } from '../../http/access/authenticate.ts'
 import { seenBy } from '../../http/access/seen-by.ts'
 import { sendJson } from '../../http/body/gzip.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
-import { numberParameter, projectParameter } from '../../http/input.ts'
+import { cutPage, numberParameter, projectParameter } from '../../http/input.ts'
 import { instant } from './instant.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { deleteArtifact, readRunArtifacts, signDownload } from '../twirp/artifact-service.ts'
@@ -19,6 +19,7 @@ import { findReadableProject, missingFor, notFound } from './access.ts'
 import { addJobRoutes } from './jobs.ts'
 import { addLogRoutes } from './logs.ts'
 import { pageRequestOf, repositoryUrl, setPageLinks, takePage } from './links.ts'
+import { beforeParameter } from './paging.ts'
 import { addPullRoutes } from './pulls.ts'
 import { addRunRoutes } from './runs.ts'
 import { addWorkflowRoutes } from './workflows.ts'
@@ -66,13 +67,21 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
   app.get(`${base}/artifacts`, async (c) => {
     const project = await findReadableProject(context, c)
     if (project === undefined) return await listResponse(context, c, takePage(context, c, []), 0)
-    const name = c.req.query('name')
+    const filter = { projectId: project.id, name: c.req.query('name') }
+    const now = context.now()
     const { page, perPage } = pageRequestOf(c)
-    const { artifacts, total } = await context.metadata.listArtifacts(
-      { projectId: project.id, name },
-      { limit: perPage, offset: (page - 1) * perPage, sort: 'newest', now: context.now() },
+    // Whoever follows the links does not make each page scan all pages before it, and misses none
+    // when artifacts of a page are deleted before the next.
+    const beforeId = beforeOf(c)
+    const offset = beforeId === undefined ? (page - 1) * perPage : 0
+    const found = await context.metadata.findArtifacts(
+      beforeId === undefined ? filter : { ...filter, beforeId },
+      { limit: perPage + 1, offset, sort: 'newest', now },
     )
-    setPageLinks(context, c, total)
+    const { items: artifacts, last } = cutPage(found, perPage)
+    const isWhole = last === undefined && page === 1 && beforeId === undefined
+    const total = isWhole ? artifacts.length : await context.metadata.countArtifacts(filter, now)
+    setPageLinks(context, c, total, last?.id ?? null)
     return await listResponse(context, c, artifacts, total)
   })
 
@@ -96,6 +105,12 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
     await deleteArtifact(context, principal, artifact)
     return new Response(null, { status: 204 })
   })
+}
+
+/** Ignores what is no id, as parameters of paging are. */
+function beforeOf(c: AppRequest): number | undefined {
+  const text = c.req.query(beforeParameter) ?? ''
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined
 }
 
 /** Returns the artifact of the route, tombstones included. Errors: unauthenticated, not_found
