@@ -139,9 +139,11 @@ export interface LifecycleMetadata {
   /** Measures which copies would die in which packs if the artifacts were gone, and in
    *  `sharedBytes` how many bytes of their contents would stay (serving copies, each counted
    *  once; 0 when not asked for). `released`: how many removed artifacts would be released.
-   *  Read-only. The cost is proportional to what they hold. */
+   *  Read-only. The cost is proportional to what they hold. Errors: the abort reason of
+   *  `signal`. */
   measureRemoval(
     question: RemovalQuestion,
+    signal?: AbortSignal,
   ): Promise<{ expired: number; released: number; packs: DyingPack[]; sharedBytes: number }>
   /** Compares every rollup with the rows it counts, on one snapshot, and corrects differences.
    *  Of two concurrent calls only one corrects and returns them. Reads all rows by key, a

@@ -74,9 +74,11 @@ test('no statement scans a table', async () => {
   for (const [table, column] of [
     ['gone_artifacts', 'artifact_id'],
     ['gone_manifests', 'manifest_id'],
-    ['held_manifests', 'manifest_id'],
+    ['asked_manifests', 'manifest_id'],
+    ['asked_contents', 'content_id'],
     ['asked_blobs', 'blob_id'],
     ['dying_blobs', 'blob_id'],
+    ['dying_composites', 'blob_id'],
     ['dying_streams', 'stream_id'],
   ]) {
     database.exec(

@@ -8,7 +8,7 @@ import { StoreError } from '../../src/core/errors.ts'
 import { describeError } from '../../src/log.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openMetadataWorker } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
-import { copyOf, fileEntry, openSession, packOf, seedRun } from './seed.ts'
+import { copyOf, fileEntry, openSession, packOf, seedArtifact, seedRun } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase, newPath } = temporaryDatabases()
@@ -51,6 +51,29 @@ describe('the metadata thread', () => {
     expect(bug).toMatchObject({ name: 'AssertionError' })
     expect((bug as Error).message).toContain('manifest 99')
     expect(describeError(bug as Error)).toContain('src/metadata/sqlite/uploads/staging.ts')
+    await metadata.close()
+  })
+
+  // Goal: a server need not wait for the dry run of a large store when it stops.
+  test('stops measuring when the caller no longer waits', async () => {
+    const metadata = await openMetadataWorker({ path: await newDatabase() })
+    await seedArtifact(metadata, await seedRun(metadata), { a: 'content' }, { expiresAt: 3000 })
+    const stop = new AbortController()
+    const question = {
+      artifactIds: [],
+      expiredBy: 5000,
+      releasableBy: 5000,
+      readersHold: false,
+      garbage: true,
+      shared: false,
+      now: 5000,
+    }
+    const stopped = metadata.measureRemoval(question, stop.signal)
+    const reason = new Error('the caller has left')
+    stop.abort(reason)
+    await expect(stopped).rejects.toBe(reason)
+    const whole = new AbortController()
+    expect(await metadata.measureRemoval(question, whole.signal)).toMatchObject({ expired: 1 })
     await metadata.close()
   })
 

@@ -56,12 +56,13 @@ export interface Collection {
 }
 
 /** What `collect` would do now. Read-only; the cost is proportional to what would be deleted, and
- *  to the number of packs more than a twentieth dead. */
+ *  to the number of packs more than a twentieth dead.
+ *  Errors: the abort reason of `ports.signal`. */
 export async function planCollection(
   ports: LifecyclePorts,
   { reach }: Pick<CollectOptions, 'reach'>,
 ): Promise<Collection> {
-  const { metadata } = ports
+  const { metadata, signal } = ports
   const now = ports.now()
   const question = {
     artifactIds: [],
@@ -71,10 +72,10 @@ export async function planCollection(
     shared: false,
     now,
   }
-  const { expired, released, packs } = await metadata.measureRemoval({
-    ...question,
-    readersHold: true,
-  })
+  const { expired, released, packs } = await metadata.measureRemoval(
+    { ...question, readersHold: true },
+    signal,
+  )
   const dying = new Map<number, DyingPack>(packs.map((pack) => [pack.id, pack]))
   const look = (pack: PackOccupancy): DyingPack => {
     const known = dying.get(pack.id) ?? { ...pack, dyingCount: 0, dyingBytes: 0 }
@@ -99,7 +100,7 @@ export async function planCollection(
   const isRead = (await metadata.listReadLeases(now, 1)).length > 0
   const isHeld = reach === 'background' || isRead
   const withoutReaders = isRead
-    ? await metadata.measureRemoval({ ...question, readersHold: false })
+    ? await metadata.measureRemoval({ ...question, readersHold: false }, signal)
     : { packs }
   const readBytes = Math.max(0, dyingBytesOf(withoutReaders.packs) - dyingBytesOf(packs))
   return {

@@ -1,14 +1,13 @@
-/** Finds the copies that would die with certain artifacts. Blobs and streams without other
- *  holders are collected in temporary tables of this connection, whose rows carry the number of
- *  the question.
+/** Finds the copies that would die with certain artifacts. Everything that can be as long as the
+ *  store is in temporary tables of this connection, whose rows carry the number of the question.
  *
- *    1. Collect the manifests without another holder.
+ *    1. Of the manifests asked about, collect those without another holder.
  *    2. Take their blobs and those that wait for sweep, and check each once.
  *    3. Keep the blobs without another holder. If one is a composite, check its parts too.
  *    4. Of the blobs that stay, add the streams named only by skeletons of the gone artifacts. */
 import type { Connection } from '../connection/connection.ts'
 import { isBlobHeld, isManifestHeld, isNamed, type Question } from './holding.ts'
-import { createNoting, createPaging, createUncheckedPaging } from './question-walks.ts'
+import { createNoting, createPaging, createUncheckedPaging, eachOf } from './question-walks.ts'
 import { isIdle } from './sweep.ts'
 
 /** Rows deleted per statement, which takes a few milliseconds. */
@@ -18,12 +17,13 @@ const rowsForgotten = 2000
 export type Dying = Map<number, { count: number; bytes: number }>
 
 export interface DyingCopies {
-  /** Adds to `dying` what would die with these manifests and with the contents of gone
-   *  artifacts; with `garbage`, also what waits for sweep. The artifacts assumed gone are rows
-   *  of `temp.gone_artifacts`. */
+  /** Adds to `dying` what would die with the manifests and contents of gone artifacts, which are
+   *  rows of `temp.asked_manifests` and `temp.asked_contents`; with `garbage`, also what waits for
+   *  sweep. The artifacts assumed gone by name are rows of `temp.gone_artifacts`.
+   *  Errors: the abort reason of `signal`. */
   gather(
     question: Question,
-    from: { manifests: Set<number>; contents: Set<number>; garbage: boolean },
+    options: { garbage: boolean; signal: AbortSignal | undefined },
     dying: Dying,
   ): Promise<void>
   /** Deletes the temporary rows of the question, which can be millions. */
@@ -49,10 +49,12 @@ export function createDyingCopies(connection: Connection): DyingCopies {
 
 const tables = [
   ['gone_artifacts', 'artifact_id'],
+  ['asked_manifests', 'manifest_id'],
+  ['asked_contents', 'content_id'],
   ['gone_manifests', 'manifest_id'],
-  ['held_manifests', 'manifest_id'],
   ['asked_blobs', 'blob_id'],
   ['dying_blobs', 'blob_id'],
+  ['dying_composites', 'blob_id'],
   ['dying_streams', 'stream_id'],
 ] as const
 
@@ -60,7 +62,6 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
   const addBlobs = createBlobGathering(connection)
   const addStreams = createStreamGathering(connection)
   const page = createPaging(connection)
-  const noteManifests = createManifestNoting(connection)
   const pageUnchecked = createUncheckedPaging(connection)
   const uncheckedReferenced = pageUnchecked('"references"', 'manifest_id', 'blob_id')
   const uncheckedTouched = pageUnchecked('touched_blobs', null, 'blob_id')
@@ -68,26 +69,42 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
   const touched = page('touched_blobs', null, 'blob_id')
   const parts = page('composite_parts', 'composite_id', 'ordinal', 'part_id')
   const named = page('skeleton_streams', 'content_id', 'stream_id')
+  const askedManifests = page('temp.asked_manifests', 'question', 'manifest_id')
+  const askedContents = page('temp.asked_contents', 'question', 'content_id')
+  const goneManifests = page('temp.gone_manifests', 'question', 'manifest_id')
+  const dyingComposites = page('temp.dying_composites', 'question', 'blob_id')
+  // Each manifest is judged once, whatever its number of artifacts, and not once per blob.
+  const noteGone = createNoting(
+    connection,
+    `INSERT OR IGNORE INTO temp.gone_manifests (question, manifest_id)
+     SELECT @question, m.id FROM json_each(@ids) j CROSS JOIN manifests m ON m.id = j.value
+     WHERE NOT ${isManifestHeld} RETURNING manifest_id AS id`,
+  )
 
-  return async (parameters, { manifests, contents, garbage }, dying) => {
-    const composites: number[] = []
-    for (const manifest of await noteManifests(parameters, [...manifests])) {
-      for await (const ids of uncheckedReferenced(parameters, manifest)) {
-        composites.push(...(await addBlobs(parameters, ids, dying)))
-      }
+  return async (parameters, { garbage, signal }, dying) => {
+    const { question } = parameters
+    for await (const manifests of askedManifests(question)) {
+      signal?.throwIfAborted()
+      await noteGone(parameters, manifests)
+    }
+    for await (const manifest of eachOf(goneManifests(question), signal)) {
+      for await (const ids of uncheckedReferenced(parameters, manifest))
+        await addBlobs(parameters, ids, dying)
     }
     if (garbage) {
-      for await (const ids of uncheckedTouched(parameters, null))
-        composites.push(...(await addBlobs(parameters, ids, dying)))
+      for await (const ids of uncheckedTouched(parameters, null)) {
+        signal?.throwIfAborted()
+        await addBlobs(parameters, ids, dying)
+      }
     }
-    for (const composite of composites) {
+    for await (const composite of eachOf(dyingComposites(question), signal)) {
       for await (const ids of uncheckedParts(parameters, composite))
         await addBlobs(parameters, ids, dying)
     }
-    for (const content of contents) {
+    for await (const content of eachOf(askedContents(question), signal)) {
       for await (const ids of named(content)) addStreams.named(parameters, ids, dying)
     }
-    for (const composite of composites) {
+    for await (const composite of eachOf(dyingComposites(question), signal)) {
       for await (const ids of parts(composite)) addStreams.ofBlobs(parameters, ids, dying)
     }
     if (garbage) {
@@ -96,38 +113,11 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
   }
 }
 
-/** Returns a function that records which of these manifests would have no holder, and returns
- *  them. It records the held ones too, so that each manifest is judged once, whatever its number
- *  of artifacts, and not once per blob. */
-function createManifestNoting(
-  connection: Connection,
-): (parameters: Question, ids: number[]) => Promise<number[]> {
-  const noteGone = createNoting(
-    connection,
-    `INSERT OR IGNORE INTO temp.gone_manifests (question, manifest_id)
-     SELECT @question, m.id FROM json_each(@ids) j CROSS JOIN manifests m ON m.id = j.value
-     WHERE NOT ${isManifestHeld} RETURNING manifest_id AS id`,
-  )
-  const noteHeld = createNoting(
-    connection,
-    `INSERT OR IGNORE INTO temp.held_manifests (question, manifest_id)
-     SELECT @question, j.value FROM json_each(@ids) j RETURNING manifest_id AS id`,
-  )
-  return async (parameters, ids) => {
-    const gone = new Set(await noteGone(parameters, ids))
-    await noteHeld(
-      parameters,
-      ids.filter((id) => !gone.has(id)),
-    )
-    return [...gone]
-  }
-}
-
-/** Returns a function that records which of these blobs would have no holder, counts their
- *  streams, and returns the composites among them. */
+/** Returns a function that records which of these blobs would have no holder, and which of those
+ *  are composites, and counts their streams. */
 function createBlobGathering(
   connection: Connection,
-): (parameters: Question, blobIds: number[], dying: Dying) => Promise<number[]> {
+): (parameters: Question, blobIds: number[], dying: Dying) => Promise<void> {
   const note = createNoting(
     connection,
     `INSERT OR IGNORE INTO temp.dying_blobs (question, blob_id)
@@ -135,13 +125,16 @@ function createBlobGathering(
      WHERE NOT ${isBlobHeld} RETURNING blob_id AS id`,
   )
   const addStreamsOf = createStreamSumming(connection, 'blob_id')
-  const composites = connection.prepare<[string], { id: number }>(
-    'SELECT b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value WHERE b.part_count > 0',
+  const noteComposites = connection.prepare<[number, string]>(
+    `INSERT OR IGNORE INTO temp.dying_composites (question, blob_id)
+     SELECT ?, b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value WHERE b.part_count > 0`,
   )
   return async (parameters, blobIds, dying) => {
-    const ids = JSON.stringify(await note(parameters, blobIds))
+    const noted = await note(parameters, blobIds)
+    if (noted.length === 0) return
+    const ids = JSON.stringify(noted)
     addStreamsOf(ids, dying)
-    return composites.all(ids).map(({ id }) => id)
+    noteComposites.run(parameters.question, ids)
   }
 }
 

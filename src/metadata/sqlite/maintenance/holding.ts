@@ -41,14 +41,15 @@ export const isNamed: string = `EXISTS (SELECT 1 FROM skeleton_streams k WHERE k
   AND (EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND (${isHolding}))
     OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND n.state = 0)))`
 
-/** SQL that is true when a blob would be held by something other than a composite. A holder is
- *  usually newer than the gone artifacts, so the newest manifests are checked first. */
+/** SQL that is true when a blob would be held by something other than a composite. Of the manifests
+ *  asked about, those that are not gone hold it. A holder is usually newer than the gone artifacts,
+ *  so the newest manifests are checked first. */
 function isBlobHeldItself(blob: string): string {
   return `((SELECT 1 FROM "references" r INDEXED BY references_by_blob
       WHERE r.blob_id = ${blob}.id
         AND NOT EXISTS (SELECT 1 FROM temp.gone_manifests h
           WHERE h.question = @question AND h.manifest_id = r.manifest_id)
-        AND (EXISTS (SELECT 1 FROM temp.held_manifests h
+        AND (EXISTS (SELECT 1 FROM temp.asked_manifests h
             WHERE h.question = @question AND h.manifest_id = r.manifest_id)
           OR EXISTS (SELECT 1 FROM manifests m WHERE m.id = r.manifest_id AND ${isManifestHeld}))
       ORDER BY r.project_id DESC, r.manifest_id DESC LIMIT 1) IS NOT NULL

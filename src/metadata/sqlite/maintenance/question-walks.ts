@@ -87,3 +87,17 @@ export function createPaging({ prepare, turn }: Connection) {
     }
   }
 }
+
+/** Yields one by one what `createPaging` yields in pages, until `signal` is aborted. Errors: its
+ *  abort reason. */
+export async function* eachOf(
+  pages: AsyncGenerator<number[]>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<number> {
+  for await (const ids of pages) {
+    for (const id of ids) {
+      signal?.throwIfAborted()
+      yield id
+    }
+  }
+}

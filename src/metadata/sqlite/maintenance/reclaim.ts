@@ -37,15 +37,15 @@ export function createRemovalMeasuring(connection: Connection): Metadata['measur
     return packs
   }
 
-  return async (asked) => {
+  return async (asked, signal) => {
     const question = ++questions
     const parameters = parametersOf(question, asked)
     try {
       name.run(question, JSON.stringify(asked.artifactIds))
       const dying: Dying = new Map()
-      const { manifests, contents, expired, released } = await findHolders(asked)
-      await gather(parameters, { manifests, contents, garbage: asked.garbage }, dying)
-      const sharedBytes = asked.shared ? await addShared(parameters, manifests) : 0
+      const { expired, released } = await findHolders(question, asked, signal)
+      await gather(parameters, { garbage: asked.garbage, signal }, dying)
+      const sharedBytes = asked.shared ? await addShared(parameters, signal) : 0
       return { expired, released, packs: describe(dying), sharedBytes }
     } finally {
       await forget(question)
@@ -60,12 +60,24 @@ function parametersOf(
   return { question, expiredBy, releasableBy, readBy: readersHold ? now : null, now }
 }
 
-/** Returns a function that finds what the artifacts of a question hold: manifests and contents, in
- *  no order. */
+/** Returns a function that notes what the artifacts of a question hold, their manifests and
+ *  contents, in temporary tables (dying-copies.ts). It counts the artifacts that are live but
+ *  expired, and those that are removed and held by nobody. */
 function createHolderSearch({
   prepare,
   turn,
-}: Connection): (asked: RemovalQuestion) => Promise<Holders> {
+}: Connection): (
+  question: number,
+  asked: RemovalQuestion,
+  signal: AbortSignal | undefined,
+) => Promise<{ expired: number; released: number }> {
+  const noteIn = (table: string, column: string) =>
+    prepare<[number, string]>(
+      `INSERT OR IGNORE INTO temp.${table} (question, ${column})
+       SELECT ?, j.value FROM json_each(?) j`,
+    )
+  const noteManifests = noteIn('asked_manifests', 'manifest_id')
+  const noteContents = noteIn('asked_contents', 'content_id')
   const named = prepare<[string], HolderRow>(
     `SELECT a.manifest_id AS manifestId, a.content_id AS contentId
      FROM json_each(?) j CROSS JOIN artifacts a ON a.id = j.value`,
@@ -96,15 +108,14 @@ function createHolderSearch({
      WHERE removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL AND id > ?
      ORDER BY id LIMIT ?`,
   )
-  return async (asked) => {
-    const manifests = new Set<number>()
-    const contents = new Set<number>()
-    const add = (row: HolderRow): void => {
-      manifests.add(row.manifestId)
-      if (row.contentId !== null) contents.add(row.contentId)
+  return async (question, asked, signal) => {
+    const note = (rows: HolderRow[]): void => {
+      const contents = rows.flatMap(({ contentId }) => contentId ?? [])
+      noteManifests.run(question, JSON.stringify(rows.map(({ manifestId }) => manifestId)))
+      noteContents.run(question, JSON.stringify(contents))
     }
-    named.all(JSON.stringify(asked.artifactIds)).forEach(add)
-    if (!asked.garbage) return { manifests, contents, expired: 0, released: 0 }
+    note(named.all(JSON.stringify(asked.artifactIds)))
+    if (!asked.garbage) return { expired: 0, released: 0 }
     const page = limits.transactionRowsMax
     const walk = async <Row extends HolderRow & Position>(
       after: (last: Position) => Row[],
@@ -114,7 +125,8 @@ function createHolderSearch({
       for (let last: Position = { at: -1, id: 0 }; ;) {
         const rows = after(last)
         if (rows.length === 0) return count
-        rows.forEach(add)
+        signal?.throwIfAborted()
+        note(rows)
         count += rows.filter(counts).length
         last = rows.at(-1)!
         await turn()
@@ -129,18 +141,10 @@ function createHolderSearch({
     }
     await walk(({ id }) => dyingManifests.all(id, page))
     await walk(({ id }) => uncleared.all(id, page))
-    return { manifests, contents, ...counts }
+    return counts
   }
 }
 
-interface Holders {
-  manifests: Set<number>
-  contents: Set<number>
-  /** How many of the artifacts are live but expired, and how many are removed and held by
-   *  nobody. */
-  expired: number
-  released: number
-}
 interface HolderRow {
   manifestId: number
   contentId: number | null

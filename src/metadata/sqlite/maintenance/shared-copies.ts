@@ -7,18 +7,20 @@
  *    2. Sum up all recorded blobs that do not die, each copy once. */
 import type { Connection } from '../connection/connection.ts'
 import type { Question } from './holding.ts'
-import { createPaging, createUncheckedPaging } from './question-walks.ts'
+import { createPaging, createUncheckedPaging, eachOf } from './question-walks.ts'
 
 /** Returns a function that sums the bytes that the manifests of a question hold and that would
  *  stay. */
 export function createSharedCopies(
   connection: Connection,
-): (parameters: Question, manifests: Iterable<number>) => Promise<number> {
+): (parameters: Question, signal: AbortSignal | undefined) => Promise<number> {
   const { prepare } = connection
   const pageUnchecked = createUncheckedPaging(connection)
   const uncheckedReferenced = pageUnchecked('"references"', 'manifest_id', 'blob_id')
   const uncheckedParts = pageUnchecked('composite_parts', 'composite_id', 'ordinal', 'part_id')
-  const checked = createPaging(connection)('temp.asked_blobs', 'question', 'blob_id')
+  const page = createPaging(connection)
+  const asked = page('temp.asked_manifests', 'question', 'manifest_id')
+  const checked = page('temp.asked_blobs', 'question', 'blob_id')
   const composites = prepare<[string], { id: number }>(
     'SELECT b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value WHERE b.part_count > 0',
   )
@@ -28,9 +30,10 @@ export function createSharedCopies(
      CROSS JOIN streams s ON s.id = b.copy_stream_id
      WHERE NOT EXISTS (SELECT 1 FROM temp.dying_blobs d WHERE d.question = @question AND d.blob_id = b.id)`,
   )
-  return async (parameters, manifests) => {
+  return async (parameters, signal) => {
     const { question } = parameters
-    for (const manifest of manifests) await walk(uncheckedReferenced(parameters, manifest))
+    for await (const manifest of eachOf(asked(question), signal))
+      await walk(uncheckedReferenced(parameters, manifest))
     for await (const ids of checked(question)) {
       for (const { id } of composites.all(JSON.stringify(ids)))
         await walk(uncheckedParts(parameters, id))

@@ -12,11 +12,11 @@ await answerRequests<MetadataCall, unknown>(() => {
   const callCount = (): number => calls + (log?.reads() ?? 0)
   const metadata = openSqliteMetadata({ ...options, callCount })
   return {
-    answer: async ({ method, args }) => {
+    answer: async ({ method, args, isStoppable }, { stop }) => {
       if (options.isReader) log?.noteRead()
       else calls += 1
       const run = metadata[method] as (...args: unknown[]) => Promise<unknown>
-      return await run(...args)
+      return await run(...args, ...(isStoppable ? [stop.signal] : []))
     },
     close: metadata.close,
   }

@@ -10,6 +10,8 @@ import { type Method, servedBy } from './served-by.ts'
 export interface MetadataCall {
   method: Method
   args: unknown[]
+  /** Whether an AbortSignal follows the arguments. */
+  isStoppable: boolean
 }
 
 /** SQLite's cache is outside. A thread holds one manifest page or one batch of rows per call. */
@@ -78,7 +80,12 @@ function portOf(
     Object.keys(servedBy).map((name) => {
       const method = name as Method
       const thread = threadOf(method)
-      return [method, async (...args: unknown[]) => await thread.request({ method, args })]
+      const call = async (...args: unknown[]): Promise<unknown> => {
+        const signal = args.at(-1) instanceof AbortSignal ? (args.pop() as AbortSignal) : undefined
+        const isStoppable = signal !== undefined
+        return await thread.request({ method, args, isStoppable }, { ...(signal && { signal }) })
+      }
+      return [method, call]
     }),
   ) as unknown as Omit<Metadata, 'close'>
   return { ...port, close }
