@@ -147,8 +147,9 @@ export interface LifecycleMetadata {
   ): Promise<{ expired: number; released: number; packs: DyingPack[]; sharedBytes: number }>
   /** Compares every rollup with the rows it counts, on one snapshot, and corrects differences.
    *  Of two concurrent calls only one corrects and returns them. Reads all rows by key, a
-   *  bounded batch per statement; run it on a thread of its own. */
-  reconcileRollups(): Promise<Drift[]>
+   *  bounded batch per statement; run it on a thread of its own. Errors: the abort reason of
+   *  `signal`. */
+  reconcileRollups(signal?: AbortSignal): Promise<Drift[]>
   /** Writes a consistent copy of the database to a new file at `path`, durably. Blocks no other
    *  connection, but blocks this one until done: run it on a thread of its own. Returns the id
    *  of the newest pack the copy knows. Errors: storage_full. */

@@ -198,6 +198,23 @@ test('rollups found wrong by two concurrent calls are corrected once', async () 
   for (const each of [metadata, other]) await each.close()
 })
 
+// Goal: a server that stops does not wait until every row is counted, and what is counted for
+// a minute does not keep its thread from writing.
+test('rollups are counted in steps on one snapshot', async () => {
+  const path = await newDatabase()
+  const metadata = openSqliteMetadata({ path })
+  const run = await seedRun(metadata)
+  const stop = new AbortController()
+  const stopped = metadata.reconcileRollups(stop.signal)
+  stop.abort(new Error('the server stops'))
+  await expect(stopped).rejects.toThrow('the server stops')
+  const counted = metadata.reconcileRollups()
+  await seedArtifact(metadata, run, { a: 'content' })
+  expect(await counted).toEqual([])
+  expect(await metadata.reconcileRollups()).toEqual([])
+  await metadata.close()
+})
+
 // Method: the session ends, as through a request on another thread, when the second of twenty
 // transactions begins.
 test('nothing is added to a composite whose session has ended', async () => {

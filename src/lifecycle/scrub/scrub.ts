@@ -108,7 +108,7 @@ export async function scrub(ports: LifecyclePorts, options: ScrubOptions): Promi
   }
   report.healedBlobs = await healBlobs(ports.metadata)
   if (options.rollups) {
-    const drifts = await ports.metadata.reconcileRollups()
+    const drifts = await ports.metadata.reconcileRollups(ports.signal)
     report.drifts = drifts.length
     for (const drift of drifts) options.onFinding?.({ kind: 'drift', ...drift })
     await ports.checkpoint?.('scrub-reconciled')

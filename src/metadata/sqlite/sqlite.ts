@@ -131,7 +131,7 @@ export function openSqliteMetadata({
     ...createVerificationMethods(connection, damage),
     listHealings: createHealingSearch(connection),
     healBlob: createHealing(connection, damage),
-    reconcileRollups: createReconciliation(connection),
+    reconcileRollups: createReconciliation(connection, options.path),
     ...createSnapshotMethods(connection),
     claimDeadBlobs: createBlobClaiming(connection),
     removeDeadBlobs: createBlobRemoval(connection),

@@ -1,8 +1,10 @@
-/** Compares rollups with the rows they count. Rollups and rows are read on one snapshot.
+/** Compares rollups with the rows they count. Rollups and rows are read on one snapshot, in steps.
  *  Corrections are added as differences, so that concurrent changes stay correct. */
 import type { Drift, Metadata, PackOccupancy } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
+import { onSnapshot } from '../connection/snapshot-reading.ts'
 
+/** A twentieth of a second. */
 const rowsPerStep = 10_000
 
 const columns = {
@@ -30,16 +32,11 @@ interface Correction extends Drift {
   apply(): void
 }
 
-export function createReconciliation(connection: Connection): Metadata['reconcileRollups'] {
-  const { prepare, read, write } = connection
-  const countAll = createCounting(connection)
-  const stored = prepare<[], Totals & { scope: number; name: string | null }>(
-    `SELECT t.scope, p.owner_repo AS name,
-       ${Object.entries(columns)
-         .map(([name, column]) => `t.${column} AS ${name}`)
-         .join(', ')}
-     FROM totals t LEFT JOIN projects p ON p.id = t.scope`,
-  )
+/** `path`: where the database of the connection is. */
+export function createReconciliation(
+  { prepare, write, turn }: Connection,
+  path: string,
+): Metadata['reconcileRollups'] {
   const change = Object.fromEntries(
     Object.entries(columns).map(([name, column]) => [
       name,
@@ -49,18 +46,13 @@ export function createReconciliation(connection: Connection): Metadata['reconcil
   const changePack = prepare<[number, number, number]>(
     'UPDATE packs SET live_count = live_count + ?, live_bytes = live_bytes + ? WHERE id = ?',
   )
-
-  const reconciliations = prepare<[], { count: number }>(
-    'SELECT reconciliations AS count FROM store WHERE id = 1',
-  )
   const takeTurn = prepare<[number]>(
     'UPDATE store SET reconciliations = reconciliations + 1 WHERE id = 1 AND reconciliations = ?',
   )
 
-  const compare = (): Correction[] => {
-    const { totals, packs } = countAll()
+  const compare = ({ totals, packs, stored }: Counts): Correction[] => {
     const found: Correction[] = []
-    for (const row of stored.all()) {
+    for (const row of stored) {
       const counted = totals.get(row.scope) ?? emptyTotals()
       const holder = row.scope === 0 ? 'the store' : `project ${row.name ?? row.scope}`
       for (const name of Object.keys(columns) as (keyof Totals)[]) {
@@ -85,12 +77,17 @@ export function createReconciliation(connection: Connection): Metadata['reconcil
     return found
   }
 
-  return async () => {
-    const { found, turn } = read(() => ({ found: compare(), turn: reconciliations.get()!.count }))
+  return async (signal) => {
+    const step = async (): Promise<void> => {
+      await turn()
+      signal?.throwIfAborted()
+    }
+    const counts = await onSnapshot(path, async (snapshot) => await countAll(snapshot, step))
+    const found = compare(counts)
     if (found.length === 0) return []
     const isFirst = write(() => {
       // Another call found the same differences in the meantime and has corrected them.
-      if (takeTurn.run(turn).changes === 0) return false
+      if (takeTurn.run(counts.reconciliations).changes === 0) return false
       for (const { apply } of found) apply()
       return true
     })
@@ -103,12 +100,20 @@ function emptyTotals(): Totals {
   return Object.fromEntries(Object.keys(columns).map((name) => [name, 0])) as Totals
 }
 
-/** Returns a function that counts everything, inside one transaction. Packs whose counters agree
- *  are left out. */
-function createCounting(
-  connection: Connection,
-): () => { totals: Map<number, Totals>; packs: PackRow[] } {
-  const { prepare } = connection
+interface Counts {
+  totals: Map<number, Totals>
+  /** Those whose counters do not agree. */
+  packs: PackRow[]
+  stored: (Totals & { scope: number; name: string | null })[]
+  /** How many reconciliations have corrected something. */
+  reconciliations: number
+}
+
+/** Counts everything in a snapshot; calls `step` between two statements. */
+async function countAll(
+  { prepare }: Pick<Connection, 'prepare'>,
+  step: () => Promise<void>,
+): Promise<Counts> {
   const artifacts = prepare<
     [number, number],
     { id: number; scope: number; files: number; logicalBytes: number; newBytes: number }
@@ -136,33 +141,47 @@ function createCounting(
        (SELECT coalesce(sum(s.length_bytes), 0) FROM streams s WHERE s.pack_id = p.id) AS liveBytes
      FROM packs p WHERE p.id > ? ORDER BY p.id LIMIT ?`,
   )
-  return () => {
-    const totals = new Map<number, Totals>()
-    const add = (scope: number, what: Partial<Totals>): void => {
-      let sum = totals.get(scope)
-      if (sum === undefined) totals.set(scope, (sum = emptyTotals()))
-      for (const [name, value] of Object.entries(what)) sum[name as keyof Totals] += value
-    }
-    for (const { scope, files, logicalBytes, newBytes } of inPages(artifacts.all)) {
+  const stored = prepare<[], Counts['stored'][number]>(
+    `SELECT t.scope, p.owner_repo AS name,
+       ${Object.entries(columns)
+         .map(([name, column]) => `t.${column} AS ${name}`)
+         .join(', ')}
+     FROM totals t LEFT JOIN projects p ON p.id = t.scope`,
+  )
+  const count = prepare<[], Pick<Counts, 'reconciliations'>>(
+    'SELECT reconciliations FROM store WHERE id = 1',
+  )
+  const totals = new Map<number, Totals>()
+  const add = (scope: number, what: Partial<Totals>): void => {
+    let sum = totals.get(scope)
+    if (sum === undefined) totals.set(scope, (sum = emptyTotals()))
+    for (const [name, value] of Object.entries(what)) sum[name as keyof Totals] += value
+  }
+  for await (const page of inPages(artifacts.all, step)) {
+    for (const { scope, files, logicalBytes, newBytes } of page) {
       for (const each of [0, scope]) add(each, { artifacts: 1, files, logicalBytes, newBytes })
     }
-    for (const { scope, removedBytes } of removed.all()) {
-      for (const each of [0, scope]) add(each, { removedBytes })
-    }
-    for (const row of inPages(blobs.all)) {
+  }
+  for (const { scope, removedBytes } of removed.all()) {
+    for (const each of [0, scope]) add(each, { removedBytes })
+  }
+  for await (const page of inPages(blobs.all, step)) {
+    for (const row of page) {
       const projects = JSON.parse(row.projects) as number[]
       if (projects.length > 0) add(0, { uniqueBytes: row.sizeBytes })
       for (const project of projects) add(project, { uniqueBytes: row.sizeBytes })
       if (row.hasCopy === 0) continue
       for (const each of [0, row.scope]) add(each, { chunkBytes: row.sizeBytes })
     }
-    const off: PackRow[] = []
-    for (const pack of inPages(packs.all)) {
+  }
+  const off: PackRow[] = []
+  for await (const page of inPages(packs.all, step)) {
+    for (const pack of page) {
       add(0, { packs: 1, storedBytes: pack.sizeBytes, liveBytes: aliveBytes(pack) })
       if (pack.liveCount !== pack.storedCount || pack.liveBytes !== pack.storedBytes) off.push(pack)
     }
-    return { totals, packs: off }
   }
+  return { totals, packs: off, stored: stored.all(), ...count.get()! }
 }
 
 /** The formula of pack-counters.ts. */
@@ -179,12 +198,14 @@ interface BlobRow {
   projects: string
 }
 
-function* inPages<Row extends { id: number }>(
+async function* inPages<Row extends { id: number }>(
   page: (after: number, limit: number) => Row[],
-): Generator<Row> {
+  step: () => Promise<void>,
+): AsyncGenerator<Row[]> {
   for (let after = 0; ;) {
     const rows = page(after, rowsPerStep)
-    yield* rows
+    yield rows
+    await step()
     if (rows.length < rowsPerStep) return
     after = rows.at(-1)!.id
   }
