@@ -141,9 +141,11 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   // Packs that are dead as a whole go before anything is written, so that a full disk gains room.
   addRemoved(result, await removeDeadPacks(ports, graceMs))
   report()
-  const { rewrittenPacks, writtenBytes } = await compact(ports, options)
-  result.rewrittenPacks = rewrittenPacks
-  result.freedBytes -= writtenBytes
+  await compact(ports, options, ({ rewrittenPacks, writtenBytes }) => {
+    result.rewrittenPacks += rewrittenPacks
+    result.freedBytes -= writtenBytes
+    report()
+  })
   const last = await removeDeadPacks(ports, graceMs)
   addRemoved(result, last)
   await addHeld(ports, result, { artifactIds: waiting, by })
@@ -194,12 +196,13 @@ async function addHeld(
   result.waitingBytes += held.bytes
 }
 
+/** `onRewritten` is called after each batch of packs; all of them can take hours. */
 async function compact(
   ports: LifecyclePorts,
   options: CollectOptions,
-): Promise<{ rewrittenPacks: number; writtenBytes: number }> {
+  onRewritten: (done: { rewrittenPacks: number; writtenBytes: number }) => void,
+): Promise<void> {
   const pace = createPace(options.compactBytesPerSecond, ports.signal)
-  const done = { rewrittenPacks: 0, writtenBytes: 0 }
   // Listed before anything is written, so that packs made by compaction are no candidates in the
   // same round.
   const packs = new Map<number, PackOccupancy>()
@@ -214,11 +217,8 @@ async function compact(
     sumBytes(batch) < limits.packTargetBytes
   for (const batch of groupsOf([...packs.values()], isOpen)) {
     if (!(await options.hasRoom(sumBytes(batch)))) continue
-    const { rewrittenPacks, writtenBytes } = await compactPacks(ports, batch, pace)
-    done.rewrittenPacks += rewrittenPacks
-    done.writtenBytes += writtenBytes
+    onRewritten(await compactPacks(ports, batch, pace))
   }
-  return done
 }
 
 function sumBytes(packs: readonly PackOccupancy[]): number {
