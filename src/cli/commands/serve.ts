@@ -1,6 +1,8 @@
 /** `trove serve`: runs the server until a signal stops it. */
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readServerConfig } from '../../config/config.ts'
+import { limits } from '../../core/limits.ts'
 import { createLog } from '../../log.ts'
 import { readProgramVersion } from '../../program-files.ts'
 import { startServer } from '../../server.ts'
@@ -16,6 +18,11 @@ const flags = {
   host: { value: 'HOST', help: 'address to listen on (TROVE_HOST; default 127.0.0.1)' },
   port: { value: 'PORT', help: 'port to listen on (TROVE_PORT; default 7878; 0 picks a free one)' },
 } as const
+
+/** How long a stop may take: what running requests get, and then the end of what waits for a disk or
+ *  a bucket. Service managers kill after a minute and a half (`deploy/`), and would call it a
+ *  failure. */
+const stopMsMax = limits.stopGraceMs + 20_000
 
 export const serveCommand: Command<typeof flags> = {
   operands: '',
@@ -42,8 +49,9 @@ export const serveCommand: Command<typeof flags> = {
     await write(stderr, `sign in: ${server.signInUrl}\n`)
     await aborted(signal)
     log.info('stopping')
-    await server.close()
-    log.info('stopped')
+    const late = sleep(stopMsMax, 'late' as const, { ref: false })
+    if ((await Promise.race([server.close(), late])) !== 'late') log.info('stopped')
+    else log.warn('stopped in the midst of work that did not end; the next start continues')
   },
 }
 
