@@ -151,6 +151,23 @@ test.each([
   expect(await store.read(name, 0, 5)).toEqual(short)
 })
 
+test('many reads are in progress at once, so that none waits for others of a slow service', async () => {
+  const { fake, store } = await openFake()
+  const name = await seal(store, short)
+  let waiting = 0
+  let release = (): void => {}
+  const all = new Promise<undefined>((resolve) => {
+    release = () => resolve(undefined)
+  })
+  fake.before = async () => {
+    waiting += 1
+    if (waiting === 200) release()
+    return await all
+  }
+  const reads = Array.from({ length: 200 }, async () => await store.read(name, 0, 5))
+  expect(new Set((await Promise.all(reads)).map(String))).toEqual(new Set(['short']))
+})
+
 test.each([
   ['of another range', 206, { 'content-range': 'bytes 1-1000000/1000000' }],
   ['of the whole object', 200, {}],

@@ -16,6 +16,10 @@ type Sdk = typeof import('@aws-sdk/client-s3')
 const silenceMs = 30_000
 const connectMs = 5000
 const triesMax = 4
+/** Concurrent requests. A further one waits for its turn within the time that it has to connect, so
+ *  with the client's default of 50 a slow service looks like one that does not respond. A server
+ *  that may open 1,024 files has 341 for what requests read. */
+const socketsMax = 256
 
 /** Sends nothing until a method is called. */
 export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
@@ -150,6 +154,8 @@ function openClient(sdk: Sdk, { region, endpoint }: BucketPlace): S3 {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
+      httpAgent: { maxSockets: socketsMax },
+      httpsAgent: { maxSockets: socketsMax },
       connectionTimeout: connectMs,
       socketTimeout: silenceMs,
       requestTimeout: silenceMs,
