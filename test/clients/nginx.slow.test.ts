@@ -18,7 +18,7 @@ async function sh(script: string): Promise<string> {
 }
 
 /** Everything outside the file waits for a second only, where nginx's own default is a minute. */
-async function startNginx(): Promise<string> {
+async function startNginx(upstream: string): Promise<string> {
   const directory = await makeDirectory()
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
@@ -28,7 +28,7 @@ async function startNginx(): Promise<string> {
     .replace('listen 443 ssl;', `listen ${host}; http2 on;`)
     .replaceAll(/^ *ssl_certificate.*\n/gm, '')
     .replaceAll('/var/log/nginx/', `${directory}/`)
-    .replace('http://127.0.0.1:7878', store.url)
+    .replace('http://127.0.0.1:7878', upstream)
   const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   const temporary = places.map((name) => `${name}_temp_path ${join(directory, name)};`)
   for (const name of places) mkdirSync(join(directory, name))
@@ -42,14 +42,14 @@ async function startNginx(): Promise<string> {
   const errors = join(directory, 'errors')
   const nginx = spawn('nginx', ['-e', errors, '-c', configuration], { stdio: 'inherit' })
   onTestFinished(() => void nginx.kill())
-  await sh(`curl -sS --retry 50 --retry-connrefused --retry-delay 1 http://${host}/healthz`)
+  await sh(`until curl -s -o /dev/null http://${host}/healthz; do sleep 0.1; done`)
   return `http://${host}`
 }
 
 test.each(['--http1.1', '--http2-prior-knowledge'])(
   'uploads and downloads that pause get through with %s',
   async (version) => {
-    const api = `${await startNginx()}/api/v1`
+    const api = `${await startNginx(store.url)}/api/v1`
     const curl = `curl -sS --fail-with-body ${version} -H 'Authorization: Bearer ${token}'`
     const target = `${api}/projects/octo/demo/runs/1/artifacts/${version.length}?filename=f`
     const half = `head -c ${sizeBytes / 2} /dev/zero`
@@ -60,3 +60,9 @@ test.each(['--http1.1', '--http2-prior-knowledge'])(
     expect(Number(await paused)).toBe(sizeBytes)
   },
 )
+
+test('a server that is away looks busy, so that the stock client sends its blocks again', async () => {
+  const url = await startNginx('http://127.0.0.1:1')
+  const status = "curl -s -o /dev/null -w '%{http_code}'"
+  expect(await sh(`${status} -T ${import.meta.filename} ${url}/blob/artifacts/1`)).toBe('503')
+})
