@@ -1,5 +1,6 @@
 /** `POST /tokens/exchange`: exchanges a job's ID token, and nothing else, for a token. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import dns from 'node:dns'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readTokenClaims } from '../../src/core/access/token-claims.ts'
 import { gitHubClaims, gitLabClaims, type Issuer, openIssuer } from './issuer.ts'
 import { openServer, type TestServer } from './open-server.ts'
@@ -236,6 +237,29 @@ test('keys are cached, and fetched again when the issuer has a new one', async (
     issuer.failure = undefined
     await own.close()
   }
+})
+
+test('an issuer that none of its addresses answers for is reported with the reason', async () => {
+  const gone = await openIssuer(publicUrl)
+  const url = gone.url.replace('127.0.0.1', 'localhost')
+  const json = { idToken: await gone.sign(gitHubClaims, { issuer: url }), job: 'build' }
+  await gone.close()
+  const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }))
+  const own = await openServer({ TROVE_PUBLIC_URL: publicUrl, TROVE_OIDC: `${url}=*/*` })
+  onTestFinished(own.close)
+  const lookUp = vi.spyOn(dns, 'lookup').mockImplementation(((
+    ...[, , found]: [string, object, (error: null, all: object[]) => void]
+  ) => {
+    found(null, addresses)
+  }) as typeof dns.lookup)
+  onTestFinished(() => {
+    lookUp.mockRestore()
+  })
+  const answer = await own.send(path, { method: 'POST', token: null, json })
+  expect([answer.status, await answer.json()]).toMatchObject([
+    503,
+    { detail: `cannot fetch the keys of ${url}: fetch failed: ECONNREFUSED` },
+  ])
 })
 
 test('keys are not fetched over an unprotected connection', async () => {

@@ -146,7 +146,11 @@ function verificationError(
 
 function unreachable(issuer: string, error: unknown): Error {
   const { message, cause } = error as Error
-  const reason = cause instanceof Error ? `${message}: ${cause.message}` : message
+  // Node's error for a host with several addresses has no message.
+  const reason =
+    cause instanceof Error
+      ? `${message}: ${cause.message || (cause as NodeJS.ErrnoException).code}`
+      : message
   return storeError('busy', `cannot fetch the keys of ${issuer}: ${reason}`, {
     what: `keys of ${issuer}`,
   })
