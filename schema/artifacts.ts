@@ -155,6 +155,7 @@ export const artifacts = sqliteTable(
       table.removedAt,
       table.endsAt,
     ),
+    index('artifacts_by_time').on(table.projectId, table.createdAt, table.logicalBytes),
     index('artifacts_by_manifest').on(table.manifestId),
     index('artifacts_holding')
       .on(table.manifestId, table.releasableAt)

@@ -336,6 +336,16 @@ test('artifacts of a name are counted from an index alone', async () => {
   for (const step of steps) expect(step).toContain('COVERING INDEX artifacts_by_name (project_id=')
 })
 
+// Goal: the page of all projects reads no row of the thousands that were uploaded in a month.
+test('uploads by day are read from an index alone', async () => {
+  statements.clear()
+  await metadata.listUploadDays(1, 5_000_000)
+  const steps = [...firstSteps(path, statements, / artifacts /)]
+  expect(steps.length).toBeGreaterThan(0)
+  for (const step of steps)
+    expect(step).toContain('COVERING INDEX artifacts_by_time (project_id=? AND created_at>')
+})
+
 test('kept artifacts are found without those that expire', async () => {
   statements.clear()
   await page({ projectId: 1, pinned: true }, 'newest')

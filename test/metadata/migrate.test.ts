@@ -209,6 +209,7 @@ test('migrations that databases have applied keep their text', () => {
     'a2ee04f04490217e',
     'dec724feec0e1e4c',
     'a7e0a97930dbf415',
+    '0d31f5c947454a5b',
   ])
 })
 
