@@ -29,6 +29,7 @@ const generations = 10
 const entriesPerArtifact = ownBlobs * generations
 const blobsPerPack = 5000
 const streamBytes = 1000
+const newBytesPerArtifact = 10_000
 const contentBytes = 4000
 /** Bytes of a member's header and directory entry. */
 const framingBytes = 122
@@ -180,7 +181,7 @@ function insertArtifacts(
   const insertArtifact = database.prepare(
     `INSERT INTO artifacts (id, project_id, run_id, job, name, state, kind, mime_type, manifest_id, content_id, zip_bytes,
        tar_gz_bytes, new_bytes, logical_bytes, created_at, expires_at, pinned, ends_at, version)
-     VALUES (?, ?, ?, 'build', 'dist', 'available', 'tree', 'application/zip', ?, ?, 120000, 110000, 10000,
+     VALUES (?, ?, ?, 'build', 'dist', 'available', 'tree', 'application/zip', ?, ?, 120000, 110000, ${newBytesPerArtifact},
        ${entriesPerArtifact * contentBytes}, ?, ?, 0, ?, 1)`,
   )
   inBatches(database, artifacts, (id) => {
@@ -225,4 +226,5 @@ function insertTotals(
   const packs = blobs / blobsPerPack
   insert.run(...row(0, 1), packs * packBytes, packs, packs * packBytes)
   for (let id = 1; id <= projectCount; id++) insert.run(...row(id, projectCount), 0, 0, 0)
+  database.exec(`UPDATE totals SET new_bytes = artifacts * ${newBytesPerArtifact}`)
 }
