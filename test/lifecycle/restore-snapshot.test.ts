@@ -2,6 +2,7 @@
  *  clients/snapshot.slow.test.ts. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -143,6 +144,29 @@ test('what has not changed is that of the snapshot', async () => {
   changes(1, 'unchanged', 1, 1)
   await restore()
   expect(readFileSync(path).equals(databaseOf('unchanged'))).toBe(true)
+})
+
+test('many changes are read some ahead, each once and in order', async () => {
+  const { fake, path, snapshot, changes, restore } = await openRig()
+  snapshot(1, 'torn')
+  for (let number = 1; number <= 50; number++) changes(number, `text ${number}`, 1)
+  const reads: string[] = []
+  let running = 0
+  let most = 0
+  fake.before = async (request) => {
+    if (!request.includes('changes.gz')) return undefined
+    reads.push(request)
+    most = Math.max(most, (running += 1))
+    await sleep(5)
+    running -= 1
+    return undefined
+  }
+  expect(await restore()).toMatchObject({ changes: 50, lostChanges: 0 })
+  expect(textOf(path)).toBe('text 50')
+  expect(new Set(reads).size).toBe(50)
+  expect(reads).toHaveLength(50)
+  expect(most).toBeGreaterThan(4)
+  expect(most).toBeLessThan(20)
 })
 
 describe('what a server sends until the bucket is taken over is restored:', () => {

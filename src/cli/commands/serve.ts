@@ -19,8 +19,8 @@ const flags = {
   port: { value: 'PORT', help: 'port to listen on (TROVE_PORT; default 7878; 0 picks a free one)' },
 } as const
 
-/** How long a stop may take: what running requests get, and then the end of what waits for a disk or
- *  a bucket. Service managers kill after a minute and a half (`deploy/`), and would call it a
+/** How long a stop may take: what running requests get, and then the end of what waits for a disk
+ *  or a bucket. Service managers kill after a minute and a half (`deploy/`), and would call it a
  *  failure. */
 const stopMsMax = limits.stopGraceMs + 20_000
 

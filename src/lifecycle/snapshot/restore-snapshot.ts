@@ -130,13 +130,14 @@ async function writeChanges(
     .toReversed()
   const last: Last = { takenAt, sizeBytes, changes: 0, lostChanges: since.length }
   let isComplete = false
+  const contentOf = readingAhead(bucket, since)
   const copy = await openCopy(staged)
   try {
     for (const [index, { number, key, ...object }] of since.entries()) {
       signal.throwIfAborted()
       if (number !== first + index) break
       try {
-        const bytes = await buffer(read(bucket, key, object.sizeBytes))
+        const bytes = await contentOf(index)
         const { header, records } = await decodeChanges(key, bytes)
         await copy.write(header, records)
         isComplete ||= (header.completes ?? 0) >= first
@@ -154,4 +155,33 @@ async function writeChanges(
   }
   if (!isComplete) throw blobDamaged(`the changes that complete ${snapshot.key} are missing`)
   return last
+}
+
+/** Upper bounds on objects that are read before they are needed: one that is acknowledged for each
+ *  upload is small, and an hour has thousands. */
+const aheadMax = 16
+const aheadBytesMax = 16 * 1024 * 1024
+
+/** Returns a function that reads the objects, to be called for each in order. */
+function readingAhead(
+  bucket: Bucket,
+  objects: readonly MetadataObject[],
+): (index: number) => Promise<Buffer> {
+  const reading: Promise<Buffer>[] = []
+  let next = 0
+  let aheadBytes = 0
+  const mayBegin = (index: number): boolean =>
+    next <= index || (next <= index + aheadMax && aheadBytes <= aheadBytesMax)
+  return async (index) => {
+    for (; next < objects.length && mayBegin(index); next++) {
+      const { key, sizeBytes } = objects[next]!
+      const content = buffer(read(bucket, key, sizeBytes))
+      // A rejection is that of the object, once it is its turn.
+      content.catch(() => {})
+      reading.push(content)
+      aheadBytes += sizeBytes
+    }
+    aheadBytes -= objects[index]!.sizeBytes
+    return await reading.shift()!
+  }
 }
