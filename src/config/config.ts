@@ -53,7 +53,7 @@ export interface Config {
   readonly scrubIntervalMs: number | null
   /** Read rate of background scrubbing; null: unlimited. */
   readonly scrubBytesPerSecond: number | null
-  /** Time between two metadata snapshots, if packs are in a bucket; null: only by hand. */
+  /** Least time between two metadata snapshots, if packs are in a bucket; null: only by hand. */
   readonly snapshotIntervalMs: number | null
   /** Time between two sends of what changed in the metadata since; null: nothing is acknowledged
    *  before its changes are sent. */

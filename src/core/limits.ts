@@ -244,7 +244,7 @@ export const limits = {
   scrubIntervalMs: 30 * 24 * 60 * 60 * 1000,
   /** How often background scrub checks whether a pack is due. */
   scrubRoundMs: 10 * 60 * 1000,
-  /** Settings: TROVE_SNAPSHOT_INTERVAL; of what changed since, TROVE_CHANGES_INTERVAL. */
+  /** Settings: TROVE_SNAPSHOT_INTERVAL, and of what changed since TROVE_CHANGES_INTERVAL. */
   snapshotIntervalMs: 60 * 60 * 1000,
   changesIntervalMs: 10_000,
   /** Damaged artifacts, and paths of each, that a scrub report names; the rest are only counted. */

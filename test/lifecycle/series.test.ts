@@ -239,6 +239,20 @@ test('a later snapshot of a series gets what may not be in the file yet', async 
   })
 })
 
+test('counts what was sent since the copying of the last snapshot began', async () => {
+  const { fake, write, snapshot, series } = await openRig(60_000)
+  const sizes = (): number[] => [...fake.objects.values()].map(({ bytes }) => bytes.length)
+  await snapshot()
+  write([1], 1)
+  await series.confirm()
+  write([1, 2], 2)
+  await series.confirm()
+  const [first, second, third] = sizes()
+  expect(series.sentSince()).toEqual({ objects: 3, bytes: first! + second! + third! })
+  await snapshot()
+  expect(series.sentSince()).toEqual({ objects: 1, bytes: sizes()[3] })
+})
+
 describe('changes no longer follow', () => {
   test('when pages may have been missed, until the next snapshot begins another series', async () => {
     const { fake, lose, isRunning, snapshot, series } = await openRig()

@@ -20,7 +20,7 @@ const log = createLog('error')
 export const snapshotCommand: Command<typeof maintenanceFlags> = {
   operands: '',
   summary:
-    'Copy the metadata to the bucket that holds the packs, as the server does once per TROVE_SNAPSHOT_INTERVAL. `trove recover --from-snapshot` restores it.',
+    'Copy the metadata to the bucket that holds the packs, as the server does when much has changed. `trove recover --from-snapshot` restores it.',
   flags: maintenanceFlags,
   examples: ['trove snapshot', 'trove snapshot --data /srv/trove'],
   exitStatuses: [5, 6, 9, 10, 13],

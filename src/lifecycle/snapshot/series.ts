@@ -36,12 +36,20 @@ export interface SnapshotPlace {
   complete(): Promise<void>
 }
 
+export interface SentChanges {
+  objects: number
+  /** As they are in the bucket. */
+  bytes: number
+}
+
 export interface Series {
   /** Runs `send`, which sends a snapshot, while the database is captured: in a new series after
    *  number `last`, if there is none. Errors: the capture cannot begin, those of `send`. */
   follow<T>(last: number, send: (place: SnapshotPlace) => Promise<T>): Promise<T>
   /** Whether there is a snapshot, and all changes since are sent or will be. */
   isFollowing(): boolean
+  /** What was sent since the copying of the last snapshot began. */
+  sentSince(): SentChanges
   /** How long the oldest change that is not sent has waited; 0: none does. */
   lagMs(): number
   /** Resolves when the bucket has all that was committed before the call, and was this store's
@@ -56,6 +64,7 @@ export interface Series {
 const sentEarlyBytes = 8 * 1024 * 1024
 /** Upper bound on bytes that wait; as many may be on their way. */
 const waitingBytesMax = changesBytesMax / 2
+const noChanges: SentChanges = { objects: 0, bytes: 0 }
 /** How long the end of a series waits for the bucket. */
 export const closeMsMax = 10_000
 
@@ -71,6 +80,7 @@ interface Running {
   /** Last snapshot whose copying has ended. */
   completes: number | null
   hasSnapshot: boolean
+  sentSince: SentChanges
   isFailing: boolean
   timer: NodeJS.Timeout | undefined
 }
@@ -106,6 +116,7 @@ function createRunning(
     unsent: undefined,
     completes: null,
     hasSnapshot: false,
+    sentSince: noChanges,
     isFailing: false,
     timer: undefined,
   }
@@ -198,6 +209,7 @@ export function openSeries(options: SeriesOptions): Series {
       const earlier = running
       const own = earlier ?? (await begin(last))
       const { series, next: number } = own
+      own.sentSince = noChanges
       if (earlier !== undefined) await capture.repeat()
       const complete = async (): Promise<void> => {
         await capture.flush()
@@ -214,6 +226,7 @@ export function openSeries(options: SeriesOptions): Series {
       }
     },
     isFollowing: () => running?.hasSnapshot ?? false,
+    sentSince: () => running?.sentSince ?? noChanges,
     lagMs: () => running?.pending.waitedMs() ?? 0,
     confirm,
     close: async () => {
@@ -248,7 +261,9 @@ function createSender(
     const { number, header, pages } = unsent
     await requireOwn(bucket)
     const key = metadataKey({ kind: 'changes', number, series })
-    await sendCompressed(bucket, { key, source: encodeChanges(header, pages) })
+    const bytes = await sendCompressed(bucket, { key, source: encodeChanges(header, pages) })
+    const { sentSince } = own
+    own.sentSince = { objects: sentSince.objects + 1, bytes: sentSince.bytes + bytes }
     own.unsent = undefined
     pending.settle()
   }

@@ -6,7 +6,7 @@ import type { PageCapture } from '../../metadata/metadata.ts'
 import type { Job, JobOrigin, Jobs } from '../background/jobs.ts'
 import type { Schedule } from '../schedule.ts'
 import { closeMsMax, openStoreSeries } from './series.ts'
-import { startSnapshotSchedule } from './snapshot-schedule.ts'
+import { type SnapshotSchedule, startSnapshotSchedule } from './snapshot-schedule.ts'
 import { type SnapshotReport, takeSnapshot } from './take-snapshot.ts'
 
 export interface SnapshotJobs {
@@ -28,7 +28,8 @@ export interface SnapshotJobsOptions {
   capture: PageCapture
   jobs: Jobs
   log: Log
-  /** Time between two snapshots; null takes them only on request, and lets no changes follow. */
+  /** Least time between two snapshots; null takes them only on request, and lets no changes
+   *  follow. */
   intervalMs: number | null
   /** Time between two sends of changes; null: nothing is acknowledged before its changes are
    *  sent. */
@@ -59,7 +60,7 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
     }
     return jobs.start('snapshot', work, { lane: 'snapshot', origin })
   }
-  const takeDue = async (): Promise<Record<string, number> | undefined> => {
+  const takeDue: SnapshotSchedule['take'] = async () => {
     const { state, progress } = await jobs.ended(take('schedule').id)
     return state === 'done' ? { ...(progress as SnapshotReport) } : undefined
   }
@@ -71,6 +72,7 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
           intervalMs,
           isAwaited: changesIntervalMs === null,
           isFollowed: isFollowing,
+          sentSince: series.sentSince,
           take: takeDue,
           log,
         })

@@ -41,7 +41,7 @@ export interface MaintenanceView {
 }
 
 export interface Snapshots {
-  /** Time between scheduled snapshots; null: none are scheduled. */
+  /** Least time between scheduled snapshots; null: none are scheduled. */
   everyMs: number | null
   /** When this process last took one; null if it has not. */
   takenAt: number | null
@@ -212,7 +212,11 @@ function MetadataSnapshot({ everyMs, takenAt, now, ...changes }: Snapshots & { n
           </>
         )}
       </p>
-      <Schedule everyMs={everyMs} setting="TROVE_SNAPSHOT_INTERVAL" />
+      <p>
+        {everyMs === null
+          ? 'Does not run automatically: TROVE_SNAPSHOT_INTERVAL is off.'
+          : `Another one follows when much has changed, and after a day, at the earliest after ${formatPeriod(everyMs)} (TROVE_SNAPSHOT_INTERVAL).`}
+      </p>
       <p>{changesText(changes)}</p>
       <p class="quiet">
         Copies the metadata to the bucket that holds the packs. If the server’s disk is lost,{' '}
