@@ -177,3 +177,28 @@ test('pages that wait for a busy main thread arrive as they were captured', asyn
     Array(10).fill(true),
   )
 })
+
+test('a flush of captured pages does not wait until nobody writes', async () => {
+  const path = await newDatabase()
+  const sharedLog = createSharedLog()
+  const connection = openConnection({ path, sharedLog })
+  const onFailure = (error: Error): never => {
+    throw error
+  }
+  const keeper = await startLogKeeper({ path, sharedLog, onFailure })
+  connection.prepare('CREATE TABLE scratch (number INTEGER)').run()
+  const insert = connection.prepare<[number]>('INSERT INTO scratch VALUES (?)')
+  await keeper.capture.start({ onPages: () => {}, onCommitted: () => {}, onLost: () => {} })
+  const writing = setInterval(() => connection.write(() => insert.run(1)), 20)
+  const startedAt = performance.now()
+  for (let flush = 0; flush < 10; flush++) {
+    await sleep(30)
+    await keeper.capture.flush()
+  }
+  const ms = performance.now() - startedAt
+  clearInterval(writing)
+  connection.close()
+  await keeper.close()
+  // Otherwise each takes the second after which the log is copied though somebody writes.
+  expect(ms).toBeLessThan(4000)
+})

@@ -37,6 +37,8 @@ let sent = 0
 let memory: SharedArrayBuffer | undefined
 /** Whether what was asked for waits for a checkpoint that failed. */
 let isBehind = false
+/** Last flush of a capture that was asked for before the last checkpoint. */
+let flushed = 0
 port.postMessage('ready')
 keep()
 capture?.frames?.close()
@@ -46,6 +48,7 @@ checkpointer.close()
  *  as far as it is known. */
 function run(): number {
   const asked = log.askedCapture()
+  flushed = asked.flush
   if (capture?.number !== asked.capture) {
     capture?.frames?.close()
     capture = asked.capture === 0 ? undefined : openCapture(asked.capture)
@@ -95,10 +98,12 @@ function keep(): void {
   }
 }
 
-/** Returns the mark of the last write that the next checkpoint will copy. */
+/** Returns the mark of the last write that the next checkpoint will copy. Somebody may wait for a
+ *  flush. */
 function waitForQuiet(first: number): number {
   const until = performance.now() + patienceMs
   for (let seen = first; ;) {
+    if (log.askedCapture().flush !== flushed) return seen
     const next = log.waitForWrites(seen, quietMs)
     if (next === seen || performance.now() >= until || log.isClosing()) return next
     seen = next
