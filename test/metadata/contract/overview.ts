@@ -27,6 +27,12 @@ export function overviewContract(store: Store): void {
       logicalBytes: 0,
       newBytes: 0,
     })
+    for (const [filter, artifacts] of [
+      [{ projectId }, 2],
+      [{ projectId, name: 'docs' }, 1],
+      [{ nameContains: '%' }, 0],
+    ] as const)
+      expect(await store().countArtifacts(filter, now)).toBe(artifacts)
     expect(await store().sumRuns([run.id, 999], now)).toMatchObject([
       { runId: run.id, artifacts: 2, logicalBytes: 8 },
     ])
