@@ -17,6 +17,16 @@ import { temporaryDatabases } from './temporary-database.ts'
 const { newDatabase } = temporaryDatabases()
 const greedy = fileURLToPath(new URL('greedy-thread.mjs', import.meta.url))
 
+async function openKept() {
+  const path = await newDatabase()
+  const sharedLog = createSharedLog()
+  const connection = openConnection({ path, sharedLog })
+  const onFailure = (error: Error): never => {
+    throw error
+  }
+  return { path, connection, keeper: await startLogKeeper({ path, sharedLog, onFailure }) }
+}
+
 // Goal: nobody fails with "database is locked" because others write all the time. SQLite alone
 // retries its lock after pauses of 100 ms and meets a transaction each time: a single wait took
 // seconds, and an upload failed after ten. Method: one thread leaves the database alone for some
@@ -104,16 +114,7 @@ test('a thread that dies in its turn delays the others once', () => {
 })
 
 test('the log restarts though no writer makes a checkpoint', async () => {
-  const path = await newDatabase()
-  const sharedLog = createSharedLog()
-  const connection = openConnection({ path, sharedLog })
-  const keeper = await startLogKeeper({
-    path,
-    sharedLog,
-    onFailure: (error) => {
-      throw error
-    },
-  })
+  const { path, connection, keeper } = await openKept()
   connection.prepare('CREATE TABLE scratch (bytes BLOB)').run()
   const insert = connection.prepare<[Buffer]>('INSERT INTO scratch VALUES (?)')
   const logBytes = (): number => statSync(`${path}-wal`).size
@@ -133,13 +134,7 @@ test('the log restarts though no writer makes a checkpoint', async () => {
 // The memory of messages is used again. Method: the main thread reads none while forty times as
 // much is written.
 test('pages that wait for a busy main thread arrive as they were captured', async () => {
-  const path = await newDatabase()
-  const sharedLog = createSharedLog()
-  const connection = openConnection({ path, sharedLog })
-  const onFailure = (error: Error): never => {
-    throw error
-  }
-  const keeper = await startLogKeeper({ path, sharedLog, onFailure })
+  const { path, connection, keeper } = await openKept()
   connection.prepare('CREATE TABLE scratch (bytes BLOB)').run()
   const pages = new Map<number, Buffer>()
   const lost: string[] = []
@@ -179,13 +174,7 @@ test('pages that wait for a busy main thread arrive as they were captured', asyn
 })
 
 test('a flush of captured pages does not wait until nobody writes', async () => {
-  const path = await newDatabase()
-  const sharedLog = createSharedLog()
-  const connection = openConnection({ path, sharedLog })
-  const onFailure = (error: Error): never => {
-    throw error
-  }
-  const keeper = await startLogKeeper({ path, sharedLog, onFailure })
+  const { connection, keeper } = await openKept()
   connection.prepare('CREATE TABLE scratch (number INTEGER)').run()
   const insert = connection.prepare<[number]>('INSERT INTO scratch VALUES (?)')
   await keeper.capture.start({ onPages: () => {}, onCommitted: () => {}, onLost: () => {} })
