@@ -35,16 +35,13 @@ export function startSnapshotSchedule(options: SnapshotSchedule): Schedule {
   /** By the monotonic clock. */
   let lastAt = -Infinity
   let last: { snapshotBytes: number } | undefined
-  const isOutgrown = (ageMs: number): boolean => {
-    const { objects, bytes } = sentSince()
-    const isLarge = last === undefined || bytes >= last.snapshotBytes * changedPart
-    return objects >= changesMax || isLarge || ageMs >= ageMsMax
-  }
   const isDue = (): boolean => {
+    if (isAwaited && !isFollowed()) return true
     const ageMs = performance.now() - lastAt
-    if (!isFollowed()) return isAwaited || ageMs >= Math.min(retryMs, intervalMs)
-    if (last === undefined) return ageMs >= Math.min(retryMs, intervalMs)
-    return ageMs >= intervalMs && isOutgrown(ageMs)
+    if (last === undefined || !isFollowed()) return ageMs >= Math.min(retryMs, intervalMs)
+    const { objects, bytes } = sentSince()
+    const isOutgrown = objects >= changesMax || bytes >= last.snapshotBytes * changedPart
+    return ageMs >= intervalMs && (isOutgrown || ageMs >= ageMsMax)
   }
   return startSchedule({
     name: 'snapshot',
