@@ -299,6 +299,14 @@ test('client settings prefer flags, then TROVE_ variables, then variables of the
     job: 'test',
     facts: { branch: 'feature' },
   })
+  const ofTag = { GITHUB_REF: 'refs/tags/main', GITHUB_REF_NAME: 'main', GITHUB_HEAD_REF: '' }
+  const branches = [
+    readClientConfig({}, ofTag),
+    readClientConfig({ branch: 'given' }, ofTag),
+    readClientConfig({}, { CI_COMMIT_TAG: 'main', CI_COMMIT_REF_NAME: 'main' }),
+    readClientConfig({}, { ...ofTag, GITHUB_REF: 'refs/heads/main' }),
+  ].map(({ facts }) => facts.branch)
+  expect(branches).toEqual(['refs/tags/main', 'given', 'refs/tags/main', 'main'])
   // As from `--branch "$BRANCH_NAME"` with an unset variable.
   expect(readClientConfig({ branch: '', sha: '' }, env)).toMatchObject({
     facts: { branch: 'feature', sha: null },

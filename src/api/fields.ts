@@ -12,6 +12,7 @@ export const cursor = z
   .nullable()
   .meta({ description: 'Pass it as `cursor` to get the next page; null at the end.' })
 const words = {
+  branch: 'Name of the branch; of a tag `refs/tags/NAME`.',
   ordinal: 'Number of the run within its workflow: GITHUB_RUN_NUMBER, CI_PIPELINE_IID.',
   pullRequest: 'Number of the pull request, or merge request, that the run is about.',
   headSha:
@@ -23,7 +24,7 @@ const fact = z.string().max(limits.factCharactersMax).optional()
 
 /** Facts of a run that a request can carry; an empty text counts as absent. */
 export const toldFacts = {
-  branch: fact,
+  branch: fact.meta({ description: words.branch }),
   sha: fact,
   workflow: fact,
   event: fact,
@@ -39,7 +40,7 @@ export const toldFacts = {
 
 /** Facts of a run in a response; null where unknown. */
 export const runFacts = {
-  branch: z.string().nullable(),
+  branch: z.string().nullable().meta({ description: words.branch }),
   sha: z.string().nullable(),
   workflow: z.string().nullable(),
   event: z.string().nullable(),

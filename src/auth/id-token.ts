@@ -4,6 +4,8 @@
 import * as z from 'zod'
 import { invalidRequest, unauthenticated } from '../core/errors.ts'
 import {
+  branchOfRef,
+  branchOfTag,
   completeFacts,
   factsOf,
   parsePositiveInteger,
@@ -46,6 +48,7 @@ const gitLabClaims = z.object({
   pipeline_id: text,
   job_id: text,
   ref: text.optional(),
+  ref_type: z.string().optional(),
   sha: text.optional(),
   pipeline_source: text.optional(),
   user_login: z.string().nullish(),
@@ -95,8 +98,8 @@ function placeOf(claims: unknown): Place {
   if (gitHub.success) {
     const { repository, run_id, run_attempt = '1', ref, head_ref, ...rest } = gitHub.data
     const { sha, workflow, event_name: event, run_number, actor } = rest
-    // Same rule as the runner's: GITHUB_HEAD_REF, or GITHUB_REF_NAME when that is empty.
-    const branch = head_ref || ref?.replace(/^refs\/(?:heads|tags|pull)\//, '') || null
+    // Same rule as the runner's: GITHUB_HEAD_REF, or the name of GITHUB_REF when that is empty.
+    const branch = head_ref || (ref && branchOfRef(ref))
     const pullRequest = pullRequestOfRef(ref)
     const ordinal = /^[1-9][0-9]{0,14}$/.test(run_number ?? '') ? Number(run_number) : null
     const facts = factsOf({ branch, sha, workflow, event, ordinal, pullRequest, actor })
@@ -104,8 +107,9 @@ function placeOf(claims: unknown): Place {
   }
   const gitLab = gitLabClaims.safeParse(claims)
   if (gitLab.success) {
-    const { project_path, pipeline_id, job_id, ref: branch, sha, ...rest } = gitLab.data
+    const { project_path, pipeline_id, job_id, ref, ref_type, sha, ...rest } = gitLab.data
     const { pipeline_source: event, user_login: actor } = rest
+    const branch = ref && ref_type === 'tag' ? branchOfTag(ref) : ref
     const facts = factsOf({ branch, sha, event, actor })
     return { project: project_path, run: pipeline_id, attempt: '1', job: job_id, facts }
   }

@@ -2,7 +2,7 @@
 import { endReason, lifetime } from '../core/policy/explanation.ts'
 import { formatActor } from '../core/audit.ts'
 import { artifactNotFound, invalidRequest, storeError } from '../core/errors.ts'
-import { formatReference, type Reference } from '../core/reference.ts'
+import { formatReference, latestPlaces, type Reference } from '../core/reference.ts'
 import { effectiveState } from '../core/policy/retention.ts'
 import type { ProjectName } from '../core/run/run.ts'
 import type { Artifact, ArtifactFilter, Metadata } from '../metadata/metadata.ts'
@@ -64,13 +64,11 @@ async function findNamed(
   const filter: ArtifactFilter = { projectId: owner.id, name: reference.name }
   if (reference.kind === 'run')
     return await newestOrDead(finder, { ...filter, run: reference.run }, now)
-  // A pull request from a fork can call its branch `main`; it must not be mistaken for the
-  // project's branch.
-  const { branch } = reference
-  return (
-    (await newestOrDead(finder, { ...filter, latestOf: branch }, now)) ??
-    (await newestOrDead(finder, { ...filter, branch }, now))
-  )
+  for (const place of latestPlaces(reference.branch)) {
+    const found = await newestOrDead(finder, { ...filter, ...place }, now)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 async function newestOrDead(

@@ -4,7 +4,10 @@ export const runFlags = {
   run: { value: 'ID', help: 'run id (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
   attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT; default 1)' },
   job: { value: 'ID', help: 'job (TROVE_JOB, GITHUB_JOB, CI_JOB_NAME)' },
-  branch: { value: 'B', help: 'branch (GITHUB_HEAD_REF, GITHUB_REF_NAME, CI_COMMIT_REF_NAME)' },
+  branch: {
+    value: 'B',
+    help: 'branch, or refs/tags/TAG (GITHUB_HEAD_REF, GITHUB_REF_NAME, CI_COMMIT_REF_NAME)',
+  },
   sha: { value: 'SHA', help: 'commit (GITHUB_SHA, CI_COMMIT_SHA)' },
   workflow: { value: 'W', help: 'workflow of the run (GITHUB_WORKFLOW)' },
   event: { value: 'E', help: 'event that started the run (GITHUB_EVENT_NAME, CI_PIPELINE_SOURCE)' },

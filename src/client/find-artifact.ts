@@ -3,7 +3,7 @@ import type { WireArtifact, WireArtifactDetail, WireArtifactList } from '../api/
 import { apiRoot, artifactPath } from '../api/paths.ts'
 import { artifactNotFound, invalidRequest } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { formatReference, type Reference } from '../core/reference.ts'
+import { formatReference, latestPlaces, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run/run.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
 
@@ -62,8 +62,8 @@ export async function findDeleted(
   return found.id
 }
 
-/** Follows the server's rule (browse/find-artifact.ts): artifacts that pull requests made on a
- *  branch count only when nothing else has built that branch, dead or alive. */
+/** Follows the server's rule (browse/find-artifact.ts): a later place counts only when there is
+ *  nothing at an earlier one, dead or alive. */
 async function findNewest(
   server: ServerAccess,
   reference: Exclude<Reference, { kind: 'id' }>,
@@ -80,10 +80,7 @@ async function findNewest(
   const places =
     reference.kind === 'run'
       ? [{ project: reference.project ?? project, run: reference.run }]
-      : [
-          { project, latestOf: reference.branch },
-          { project, branch: reference.branch },
-        ]
+      : latestPlaces(reference.branch).map((place) => ({ project, ...place }))
   for (const place of places) {
     for (const state of states) {
       // An administrator's token has no project, so a page is read to detect matches in several

@@ -1,7 +1,14 @@
 /** What a CI job's environment tells about its run: variables of GitHub, Gitea, Forgejo and
  *  GitLab, and the file with GitHub's event. */
 import { readFileSync, statSync } from 'node:fs'
-import { factsOf, isOfPullRequest, pullRequestOfRef, type RunFacts } from '../core/run/run.ts'
+import {
+  branchOfTag,
+  factsOf,
+  isOfPullRequest,
+  isTagRef,
+  pullRequestOfRef,
+  type RunFacts,
+} from '../core/run/run.ts'
 import type { Settings } from './settings.ts'
 
 export interface FactFlags {
@@ -28,7 +35,10 @@ export function readRunFacts(flags: FactFlags, source: Settings): RunFacts {
   const { number: ofEvent, headSha } = readPullRequest(event, source.text('GITHUB_EVENT_PATH'))
   return factsOf({
     // A pull request's GITHUB_REF_NAME is `17/merge`; its branch is the head.
-    branch: first(flags.branch, 'GITHUB_HEAD_REF', 'GITHUB_REF_NAME', 'CI_COMMIT_REF_NAME'),
+    branch:
+      first(flags.branch, 'GITHUB_HEAD_REF') ??
+      branchOfTagged(source) ??
+      first(undefined, 'GITHUB_REF_NAME', 'CI_COMMIT_REF_NAME'),
     sha: first(flags.sha, 'GITHUB_SHA', 'CI_COMMIT_SHA'),
     workflow: first(flags.workflow, 'GITHUB_WORKFLOW'),
     event,
@@ -40,6 +50,14 @@ export function readRunFacts(flags: FactFlags, source: Settings): RunFacts {
     headSha: first(flags['head-sha'], 'CI_MERGE_REQUEST_SOURCE_BRANCH_SHA') ?? headSha,
     actor: first(flags.actor, 'GITHUB_ACTOR', 'GITLAB_USER_LOGIN'),
   })
+}
+
+/** The variables that name a ref do not tell tags from branches. */
+function branchOfTagged(source: Settings): string | undefined {
+  const tag = source.text('CI_COMMIT_TAG')
+  if (tag !== undefined) return branchOfTag(tag)
+  const ref = source.text('GITHUB_REF')
+  return ref !== undefined && isTagRef(ref) ? ref : undefined
 }
 
 interface PullRequest {

@@ -8,14 +8,23 @@
 import { type ArtifactName, parseArtifactName } from './artifact.ts'
 import { withoutEndSlashes } from './manifest/entry.ts'
 import { hasCode, invalidRequest } from './errors.ts'
-import { type ProjectName, parsePositiveInteger, parseProjectName } from './run/run.ts'
+import { branchOfTag, type ProjectName, parsePositiveInteger, parseProjectName } from './run/run.ts'
 
 export type Reference =
   /** `project` null: the project of the context. */
   | { kind: 'run'; project: ProjectName | null; run: number; name: ArtifactName }
-  /** The newest live artifact of that name from that branch, in the project of the context. */
+  /** The newest live artifact of that name from that branch, in the project of the context:
+   *  see `latestPlaces`. */
   | { kind: 'latest'; branch: string; name: ArtifactName }
   | { kind: 'id'; id: number }
+
+/** Where to look for the artifact of `latest:BRANCH/NAME`, in this order: artifacts that can be the
+ *  latest of the branch, or else of the tag of that name, or else any of the branch. A pull request
+ *  from a fork can call its branch `main`, and whoever may push a tag `main` may not push to the
+ *  branch. */
+export function latestPlaces(branch: string): ({ latestOf: string } | { branch: string })[] {
+  return [{ latestOf: branch }, { latestOf: branchOfTag(branch) }, { branch }]
+}
 
 /** NAME alone: an artifact of the run of the context. Not for a server, which has no such run. */
 export interface NameReference {

@@ -6,6 +6,7 @@ export interface ListedRun {
   id: number
   run_number: number | null
   workflow_id: number | null
+  head_branch: string | null
   created_at: string
   status: string | null
   conclusion: string | null

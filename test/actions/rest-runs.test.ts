@@ -59,6 +59,21 @@ test('the runs of a workflow can be filtered by branch, commit and event, newest
   expect(await numbersOf(`${base}/actions/runs?branch=none`)).toEqual([])
 })
 
+test('tags are named as at GitHub, and are found by that name where no branch has it', async () => {
+  const facts = { workflow: 'Tags', event: 'push' }
+  const ofProject = { project: 'octo/tags' }
+  await upload({ ...facts, ...ofProject, run: 1, branch: 'refs/tags/v1' })
+  await upload({ ...facts, ...ofProject, run: 2, branch: 'refs/tags/main' })
+  await upload({ ...facts, ...ofProject, run: 3, branch: 'main' })
+  const tagReader = await rig.as({ ...ofProject, scope: 'read', run: undefined, job: undefined })
+  const found = async (branch: string): Promise<unknown> =>
+    (await runsOf(tagReader, `/repos/octo/tags/actions/runs?branch=${branch}`)).map(
+      ({ id, head_branch }) => [id, head_branch],
+    )
+  expect(await found('v1')).toEqual([[1, 'v1']])
+  expect(await found('main')).toEqual([[3, 'main']])
+})
+
 test('a workflow without a name is found by its file, and the error for an unknown one lists the known ones', async () => {
   for (const name of ['release.yml', encodeURIComponent('.github/workflows/release.yml')])
     expect(await numbersOf(`${workflows}/${name}/runs`)).toEqual([1])

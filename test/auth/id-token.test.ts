@@ -34,11 +34,12 @@ describe('the claims of GitHub', () => {
 
   test.each([
     [{ ref: 'refs/heads/topic/x' }, 'topic/x'],
-    [{ ref: 'refs/tags/v1' }, 'v1'],
+    [{ ref: 'refs/tags/main' }, 'refs/tags/main'],
+    [{ ref: 'refs/heads/refs/tags/v1' }, 'refs/heads/refs/tags/v1'],
     [{ ref: 'refs/pull/17/merge', head_ref: 'topic' }, 'topic'],
     [{ ref: 'refs/pull/17/merge' }, '17/merge'],
     [{ ref: undefined }, null],
-  ])('with %j give the branch that the runner would name', (claims, branch) => {
+  ])('with %j give the branch, or the tag as a full ref', (claims, branch) => {
     expect(grantOf({ ...gitHubClaims, ...claims }, 'build').facts.branch).toBe(branch)
   })
 
@@ -209,7 +210,7 @@ test.each<[string, object, string, number, string | null]>([
     },
     'octo/tools/app',
     574,
-    'v1.0',
+    'refs/tags/v1.0',
   ],
 ])('the token of a job of %s is accepted', (_, claims, project, run, branch) => {
   const { facts, ...grant } = grantOf(claims, 'build')

@@ -87,5 +87,6 @@ test('a detached commit, as in CI jobs, gets the branch that the job names, and 
   await git('checkout', '-q', '--detach')
   expect([await refOf('told'), await refOf(null)]).toEqual(['refs/heads/told', 'refs/heads/HEAD'])
   await git('tag', 'v1')
-  expect(await refOf('told')).toBe('refs/tags/v1')
+  expect([await refOf('told'), await refOf(null)]).toEqual(['refs/heads/told', 'refs/tags/v1'])
+  expect(await refOf('refs/tags/v2')).toBe('refs/tags/v2')
 })

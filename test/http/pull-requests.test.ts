@@ -1,7 +1,9 @@
-/** Artifacts of pull requests are not mistaken for the project's own, and pages mark them. */
+/** Artifacts of pull requests and of tags are not mistaken for those of the project's branches, and
+ *  pages mark those of pull requests. */
 import { expect, test } from 'vitest'
 import { isOfPullRequest } from '../../src/core/run/run.ts'
 import { runTroveInside } from '../cli/run-inside.ts'
+import { namesIn } from './dav-request.ts'
 import { openSharedServer } from './open-server.ts'
 
 const server = await openSharedServer()
@@ -72,6 +74,24 @@ test('commands use the same meaning of `latest`, also for deleted artifacts', as
 test('a branch built only by pull requests is read from them', async () => {
   const first = await put(4, 'build', { branch: 'feature', event: 'pull_request' })
   expect(await latest('feature', 'build')).toEqual({ id: first, status: 302 })
+})
+
+test('a tag is not mistaken for a branch of its name, and is found by its name if there is none', async () => {
+  const branch = await put(10, 'docs', { branch: 'v1', event: 'push' })
+  const tag = await put(11, 'docs', { branch: 'refs/tags/v1', event: 'push' })
+  await put(12, 'docs', { branch: 'v2', event: 'pull_request' })
+  const release = await put(13, 'docs', { branch: 'refs/tags/v2', event: 'push' })
+  expect(await latest('v1', 'docs')).toEqual({ id: branch, status: 302 })
+  expect(await latest('refs%2Ftags%2Fv1', 'docs')).toEqual({ id: tag, status: 302 })
+  expect(await latest('v2', 'docs')).toEqual({ id: release, status: 302 })
+  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+  const cat = async (reference: string): Promise<string> =>
+    (await runTroveInside(['cat', reference], access)).text
+  expect(await cat('latest:v2/docs:notes.txt')).toBe('of run 13')
+  expect(await cat('latest:refs/tags/v1/docs:notes.txt')).toBe('of run 11')
+  expect(await namesIn(server, '/dav/octo/app/latest/v2/docs/')).toContain('notes.txt')
+  await put(14, 'docs', { branch: 'refs/tags/v3' })
+  expect(await namesIn(server, '/dav/octo/app/latest/v3/')).toEqual(['docs/'])
 })
 
 test('pages mark it as untrusted, and show its HTML only after a confirmation', async () => {

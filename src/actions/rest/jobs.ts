@@ -5,7 +5,7 @@ import { attemptPagePath, jobLogPath } from '../../api/paths.ts'
 import { mayReadRun } from '../../auth/principal.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { mapInTurns } from '../../core/turn.ts'
-import { headShaOf, isSameProject } from '../../core/run/run.ts'
+import { headBranchOf, headShaOf, isSameProject } from '../../core/run/run.ts'
 import { requireBearerReader } from '../../http/access/authenticate.ts'
 import { sendJson } from '../../http/body/gzip.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
@@ -93,7 +93,7 @@ function jobObject(context: AppContext, c: AppRequest, run: Run, job: RecordedJo
     run_url: `${actions}/runs/${run.number}`,
     run_attempt: run.attempt,
     workflow_name: run.workflow,
-    head_branch: run.branch,
+    head_branch: headBranchOf(run),
     head_sha: headShaOf(run),
     url: `${actions}/jobs/${job.id}`,
     html_url: publicOrigin(context, c) + attemptPagePath(run.project, run.number, run.attempt),

@@ -6,7 +6,7 @@ import { assertLive } from '../../browse/find-artifact.ts'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { isLive } from '../../core/policy/retention.ts'
-import { headShaOf, isSameProject } from '../../core/run/run.ts'
+import { headBranchOf, headShaOf, isSameProject } from '../../core/run/run.ts'
 import { requireBearerReader } from '../../http/access/authenticate.ts'
 import { seenBy } from '../../http/access/seen-by.ts'
 import { sendJson } from '../../http/body/gzip.ts'
@@ -166,7 +166,7 @@ async function artifactObject(
       id: artifact.runNumber,
       repository_id: artifact.projectId,
       head_repository_id: artifact.projectId,
-      head_branch: artifact.branch,
+      head_branch: headBranchOf(artifact),
       head_sha: headShaOf(artifact),
     },
   }

@@ -3,7 +3,13 @@
  *  Unknown facts are null. */
 import type { Hono } from 'hono'
 import { runPagePath } from '../../api/paths.ts'
-import { formatProjectPath, headShaOf, isOfPullRequest } from '../../core/run/run.ts'
+import {
+  branchOfTag,
+  formatProjectPath,
+  headBranchOf,
+  headShaOf,
+  isOfPullRequest,
+} from '../../core/run/run.ts'
 import { sendJson } from '../../http/body/gzip.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { instant } from './instant.ts'
@@ -56,11 +62,22 @@ export async function runListResponse(
   const asked = runFilterOf(c, context.now())
   const filter: RunFilter = { ...asked, ...ofRoute, newestAttempts: true }
   const found =
-    project === undefined || asked === undefined
-      ? []
-      : await context.metadata.listRuns(project.id, { limit: foundMax, filter })
+    project === undefined || asked === undefined ? [] : await findRuns(context, project, filter)
   const runs = await runObjects(context, c, takePage(context, c, found))
   return await sendJson(c, { total_count: found.length, workflow_runs: runs })
+}
+
+/** A branch may be a tag, if there is no run of such a branch. */
+async function findRuns(
+  { metadata }: AppContext,
+  { id }: Project,
+  filter: RunFilter,
+): Promise<Run[]> {
+  const found = await metadata.listRuns(id, { limit: foundMax, filter })
+  const { branch } = filter
+  if (found.length > 0 || branch === undefined) return found
+  const ofTag = { ...filter, branch: branchOfTag(branch) }
+  return await metadata.listRuns(id, { limit: foundMax, filter: ofTag })
 }
 
 async function runObjects(context: AppContext, c: AppRequest, runs: Run[]): Promise<object[]> {
@@ -91,7 +108,7 @@ function runObject(
     id: run.number,
     name: run.workflow,
     ...workflowFields(run.workflow),
-    head_branch: run.branch,
+    head_branch: headBranchOf(run),
     head_sha: headShaOf(run),
     event: run.event,
     actor: run.actor === null ? null : { login: run.actor },

@@ -4,7 +4,13 @@ import { relative, resolve } from 'node:path'
 import { runPagePath } from '../../api/paths.ts'
 import type { ClientConfig } from '../../config/client-config.ts'
 import { inheritedEnvironment } from '../../config/config.ts'
-import { factsOf, isOfPullRequest, knownFacts, type RunFacts } from '../../core/run/run.ts'
+import {
+  branchOfRef,
+  factsOf,
+  isOfPullRequest,
+  knownFacts,
+  type RunFacts,
+} from '../../core/run/run.ts'
 import type { RunSink } from '../../workflow/events.ts'
 import { createNativeArtifacts } from '../../workflow/native-artifacts.ts'
 import { WorkflowError } from '../../workflow/file/problem.ts'
@@ -223,10 +229,9 @@ async function optionsOf(
 function claimsOf({ facts }: PlannedRun, workflow: string, known: RunFacts): RunClaims {
   const { repository, runId, runAttempt, ref, sha } = facts
   const event = isOfPullRequest(known) ? known.event : facts.event
-  const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
   const details = factsOf({
     ...known,
-    branch,
+    branch: branchOfRef(ref),
     sha: sha === noCommit ? null : sha,
     workflow,
     event,

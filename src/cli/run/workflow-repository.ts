@@ -5,6 +5,7 @@ import { userInfo } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { inheritedEnvironment } from '../../config/config.ts'
+import { branchOfTag, isTagRef } from '../../core/run/run.ts'
 
 const runFile = promisify(execFile)
 
@@ -26,8 +27,9 @@ export interface Repository {
 }
 
 /** Reads what git knows of the directory that contains `workflowFile`. A CI job checks out its
- *  commit without a branch and names the branch itself (`jobBranch`). Without that name the
- *  branch is `HEAD`, as git calls it: an arbitrary commit must not pass for one of `main`. */
+ *  commit without a branch and names the branch or tag itself (`jobBranch`, as in `RunFacts`).
+ *  Without that name it is a tag of the commit, or else `HEAD`, as git calls it: an arbitrary
+ *  commit must not pass for one of `main`. */
 export async function readRepository(
   workflowFile: string,
   jobBranch: string | null,
@@ -44,22 +46,28 @@ export async function readRepository(
   const directory = (await git('rev-parse', '--show-toplevel')) ?? surroundingsOf(at)
   const branch = await git('symbolic-ref', '--short', '-q', 'HEAD')
   const sha = await git('rev-parse', '-q', '--verify', 'HEAD^{commit}')
-  const tag = branch === undefined ? await git('describe', '--tags', '--exact-match') : undefined
+  const tag =
+    branch === undefined && jobBranch === null
+      ? await git('describe', '--tags', '--exact-match')
+      : undefined
   return {
     directory,
     project:
       projectOf(await git('remote', 'get-url', 'origin')) ??
       `local/${plainName(basename(directory))}`,
-    ref:
-      tag === undefined
-        ? `refs/heads/${branch ?? jobBranch ?? (sha === undefined ? 'main' : 'HEAD')}`
-        : `refs/tags/${tag}`,
+    ref: refOf(
+      branch ?? jobBranch ?? (tag && branchOfTag(tag)) ?? (sha === undefined ? 'main' : 'HEAD'),
+    ),
     sha: sha ?? noCommit,
     defaultBranch: (
       await git('symbolic-ref', '--short', '-q', 'refs/remotes/origin/HEAD')
     )?.replace(/^origin\//, ''),
     actor: (await git('config', 'user.name')) ?? userName(),
   }
+}
+
+function refOf(branch: string): string {
+  return isTagRef(branch) ? branch : `refs/heads/${branch}`
 }
 
 /** The number of a user without a name, as in containers. */

@@ -17,6 +17,7 @@ export interface RunIdentity {
 
 /** Other facts about a run, from token claims or flags; null where unknown. */
 export interface RunFacts {
+  /** Of a tag `refs/tags/NAME`: whoever may push a tag `main` may not push to the branch. */
   branch: string | null
   /** The commit that was checked out: of a pull request, usually its merge into the target. */
   sha: string | null
@@ -69,6 +70,28 @@ export function completeFacts(facts: RunFacts, told: ToldFacts): RunFacts {
 /** The commit that a run is about: its head in GitHub's API. */
 export function headShaOf({ headSha, sha }: Pick<RunFacts, 'headSha' | 'sha'>): string | null {
   return headSha ?? sha
+}
+
+const tagPrefix = 'refs/tags/'
+
+/** The `branch` of runs of that tag. */
+export function branchOfTag(tag: string): string {
+  return tagPrefix + tag
+}
+
+/** The `branch` of runs of a full ref: `main` of `refs/heads/main`, `34/merge` of
+ *  `refs/pull/34/merge`. A branch whose name would be another ref stays a full one. */
+export function branchOfRef(ref: string): string {
+  return ref.replace(/^refs\/(?:heads|pull)\/(?!refs\/)/, '')
+}
+
+export function isTagRef(ref: string): boolean {
+  return ref.startsWith(tagPrefix)
+}
+
+/** As in GitHub's API, which does not tell tags from branches. */
+export function headBranchOf({ branch }: Pick<RunFacts, 'branch'>): string | null {
+  return branch !== null && isTagRef(branch) ? branch.slice(tagPrefix.length) : branch
 }
 
 /** Parses the number of a pull request from `refs/pull/34/merge`, or from `refs/pull/34/head`, as

@@ -11,6 +11,7 @@ import { hasCode, isArtifactGone, notFound } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Reference } from '../../core/reference.ts'
 import {
+  branchOfTag,
   formatProjectPath,
   parsePositiveInteger,
   parseProjectPath,
@@ -187,10 +188,7 @@ const latest: View = {
   },
   one: async (visit, project, group) => {
     requireReadProject(visit.principal, project.name)
-    const branch = branchOf(group)
-    const { metadata } = visit.context
-    const [run] = await metadata.listRuns(project.id, { limit: 1, filter: { branch } })
-    if (run === undefined) throw notFound(`branch ${branch} of ${project.name}`)
+    const branch = await findBranch(visit.context, project, branchOf(group))
     return {
       kind: 'folder',
       item: folderItem(group),
@@ -204,6 +202,19 @@ const branchSlash = '~'
 
 function branchOf(segment: string): string {
   return segment.replaceAll(branchSlash, '/')
+}
+
+/** Returns the branch, or else the tag of that name, as it is recorded. Errors: not_found. */
+async function findBranch(
+  { metadata }: AppContext,
+  { id, name }: Project,
+  asked: string,
+): Promise<string> {
+  for (const branch of [asked, branchOfTag(asked)]) {
+    const [run] = await metadata.listRuns(id, { limit: 1, filter: { branch } })
+    if (run !== undefined) return branch
+  }
+  throw notFound(`branch ${asked} of ${name}`)
 }
 
 /** Branches of recent runs. Those that no segment can stand for are left out. */
