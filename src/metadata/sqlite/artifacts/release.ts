@@ -8,6 +8,7 @@ import type { Connection } from '../connection/connection.ts'
 import { createArtifactCounting } from './artifact-counting.ts'
 import type { ArtifactChange } from './artifact-change.ts'
 import { writeInBatches } from '../connection/in-batches.ts'
+import { createLiveHolderFinder } from './name-holder.ts'
 import type { Removal } from './removal.ts'
 
 /** Releasing an artifact touches a handful of rows. */
@@ -110,9 +111,7 @@ export function createRestoring(
        removed_at AS removedAt, removed_reason AS removedReason, state, releasable_at AS releasableAt
      FROM artifacts WHERE id = ? AND removed_at IS NOT NULL`,
   )
-  const findHolder = prepare<[number, string], { id: number; endsAt: number }>(
-    'SELECT id, ends_at AS endsAt FROM artifacts WHERE run_id = ? AND name = ? AND removed_at IS NULL',
-  )
+  const findHolder = createLiveHolderFinder(connection, removal)
   const revive = prepare<[number]>(
     `UPDATE artifacts SET state = 'available', removed_at = NULL, removed_reason = NULL, releasable_at = NULL,
        removed_act = NULL
@@ -134,19 +133,13 @@ export function createRestoring(
     throw storeError('artifact_deleted', `artifact ${artifactId} ${why}`, deleted)
   }
 
-  const freeName = (row: RestorableRow, now: number): void => {
-    const holder = findHolder.get(row.runId, row.name)
-    if (!holder) return
-    if (holder.endsAt > now) throw nameTaken(row.name, holder.id)
-    removal.endArtifact(holder.id, { state: 'expired', reason: 'retention', now })
-  }
-
   /** Inside a transaction. */
   const restore = (artifactId: number, now: number): void => {
     const row = find.get(artifactId)
     if (!row) throw artifactNotFound(`id:${artifactId}`, `no deleted artifact ${artifactId}`)
     refuseEnded(row, now)
-    freeName(row, now)
+    const holder = findHolder(row.runId, row.name, now)
+    if (holder !== undefined) throw nameTaken(row.name, holder.id)
     revive.run(artifactId)
     count(row, { live: 1, removed: -1 })
     checkBounds(row, now)

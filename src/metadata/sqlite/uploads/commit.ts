@@ -1,7 +1,7 @@
 /** The commit: one short transaction, whatever the size of the artifact, because everything
  *  large was staged before and changes owner with a few rows. */
 import assert from 'node:assert'
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { artifacts, manifestState, manifests } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
@@ -15,6 +15,7 @@ import { createArtifactCounting } from '../artifacts/artifact-counting.ts'
 import type { ArtifactChange } from '../artifacts/artifact-change.ts'
 import { endOfTime } from '../artifacts/latest.ts'
 import { createArtifactFinder } from '../artifacts/artifacts.ts'
+import { type NameHolder, createLiveHolderFinder } from '../artifacts/name-holder.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Removal } from '../artifacts/removal.ts'
 import { type SessionRow, createSessionFinder } from '../blobs/leases.ts'
@@ -153,37 +154,19 @@ function createManifestFinder({ orm }: Connection): ManifestFinder {
  *  (`replaced`), and whether that one was kept, which a repetition of its upload inherits.
  *  Errors: name_taken, forbidden. */
 function createNameFreeing(
-  { orm }: Connection,
+  connection: Connection,
   removal: Removal,
   findManifest: ManifestFinder,
 ): (wanted: NewArtifact, treeDigest: Buffer, now: number) => FreedName {
-  const findHolder = orm
-    .select()
-    .from(artifacts)
-    .where(
-      and(
-        eq(artifacts.runId, sql.placeholder('runId')),
-        eq(artifacts.name, sql.placeholder('name')),
-        isNull(artifacts.removedAt),
-      ),
-    )
-    .prepare()
-  const isSame = (
-    holder: typeof artifacts.$inferSelect,
-    wanted: NewArtifact,
-    treeDigest: Buffer,
-  ): boolean => {
+  const findHolder = createLiveHolderFinder(connection, removal)
+  const isSame = (holder: NameHolder, wanted: NewArtifact, treeDigest: Buffer): boolean => {
     if (holder.job !== wanted.job || holder.kind !== wanted.kind) return false
     return findManifest(holder.manifestId)!.treeDigest.equals(treeDigest)
   }
 
   return (wanted, treeDigest, now) => {
-    const holder = findHolder.get({ runId: wanted.runId, name: wanted.name })
-    if (!holder) return {}
-    if (holder.endsAt <= now) {
-      removal.endArtifact(holder.id, { state: 'expired', reason: 'retention', now })
-      return {}
-    }
+    const holder = findHolder(wanted.runId, wanted.name, now)
+    if (holder === undefined) return {}
     const same = wanted.onConflict === 'same' && isSame(holder, wanted, treeDigest)
     if (same && holder.state === 'available') return { same: holder.id }
     // Repeating an upload whose artifact has damage that could not be healed in place replaces that

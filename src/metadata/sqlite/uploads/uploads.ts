@@ -1,12 +1,12 @@
 /** Stock uploads: what CreateArtifact promised, and their progress. Their bytes are in staging. */
-import { type SQL, and, asc, desc, eq, inArray, isNull, lt, ne, sql } from 'drizzle-orm'
-import { artifacts } from '../../../../schema/artifacts.ts'
+import { type SQL, and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
 import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
 import { type ArtifactName, nameTaken, refuseReplacement } from '../../../core/artifact.ts'
 import { digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { notFound, storeError } from '../../../core/errors.ts'
 import type { Metadata, Upload, UploadState } from '../../metadata.ts'
+import { createHolderFinder } from '../artifacts/name-holder.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { OpenUploadsCheck } from './open-uploads.ts'
 
@@ -14,21 +14,13 @@ type CreateUpload = Parameters<Metadata['createUpload']>[0]
 const stateNames: readonly UploadState[] = ['open', 'assembled', 'done']
 
 export function createUploadCreation(
-  { orm, write }: Connection,
+  connection: Connection,
   checkOpen: OpenUploadsCheck,
 ): Metadata['createUpload'] {
+  const { orm, write } = connection
   const [runId, name] = [sql.placeholder('runId'), sql.placeholder('name')]
   const findRun = orm.select().from(runs).where(eq(runs.id, runId)).prepare()
-  const findHolder = orm
-    .select({
-      id: artifacts.id,
-      job: artifacts.job,
-      pinned: artifacts.pinned,
-      endsAt: artifacts.endsAt,
-    })
-    .from(artifacts)
-    .where(and(eq(artifacts.runId, runId), eq(artifacts.name, name), isNull(artifacts.removedAt)))
-    .prepare()
+  const findHolder = createHolderFinder(connection)
   const isUnfinished = ne(uploads.state, uploadState.done)
   const listRivals = orm
     .select()
@@ -37,7 +29,7 @@ export function createUploadCreation(
     .prepare()
 
   const checkNameFree = (wanted: CreateUpload): void => {
-    const holder = findHolder.get({ runId: wanted.runId, name: wanted.name })
+    const holder = findHolder(wanted.runId, wanted.name)
     if (holder && holder.endsAt > wanted.now) refuseReplacement(wanted, holder)
   }
 
