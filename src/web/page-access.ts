@@ -90,12 +90,17 @@ export async function artifactOfPage(context: AppContext, c: AppRequest): Promis
   return access
 }
 
+/** As `artifactOfPage`, for live artifacts only. Errors: also artifact_expired, artifact_deleted. */
+export async function liveArtifactOfPage(context: AppContext, c: AppRequest): Promise<Access> {
+  const access = await artifactOfPage(context, c)
+  assertLive(access.artifact, context.now())
+  return access
+}
+
 /** Returns the live artifact in the address with what its page header shows.
- *  Errors: those of `artifactOfPage`, artifact_expired, artifact_deleted. */
+ *  Errors: those of `liveArtifactOfPage`. */
 export async function headOfPage(context: AppContext, c: AppRequest): Promise<ArtifactHead> {
-  const { principal, artifact } = await artifactOfPage(context, c)
-  const now = context.now()
-  assertLive(artifact, now)
+  const { principal, artifact } = await liveArtifactOfPage(context, c)
   return {
     artifact,
     secrets: artifact.secrets === null ? null : await context.metadata.listSecrets(artifact.id),
@@ -106,7 +111,7 @@ export async function headOfPage(context: AppContext, c: AppRequest): Promise<Ar
     mayWrite: mayWriteProject(principal, artifact.project),
     isPublic: isPublic(principal, artifact.project),
     origin: publicOrigin(context, c),
-    now,
+    now: context.now(),
   }
 }
 

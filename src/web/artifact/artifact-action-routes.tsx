@@ -1,7 +1,6 @@
 /** Forms of one artifact: delete and undo, keep and stop keeping, dismiss secrets, change the
  *  expiry. */
 import { runPagePath } from '../../api/paths.ts'
-import { assertLive } from '../../browse/find-artifact.ts'
 import { changedExpiresAt } from '../../core/policy/retention.ts'
 import { dayMs } from '../../core/units.ts'
 import { authorOf } from '../../http/access/actor.ts'
@@ -15,16 +14,15 @@ import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact, Author } from '../../metadata/metadata.ts'
 import { DeletePage, requireWord } from './delete-page.tsx'
 import { daysOf, readForm } from '../input.ts'
-import { artifactOfPage, crumbsOf } from '../page-access.ts'
+import { artifactOfPage, crumbsOf, liveArtifactOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { actionPath, artifactPath, tabPath, withQuery } from '../paths.ts'
 
 export async function deletePage(web: Web, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await artifactOfPage(web.context, c)
-  const now = web.context.now()
-  assertLive(artifact, now)
+  const { metadata, now, config } = web.context
+  const { principal, artifact } = await liveArtifactOfPage(web.context, c)
   await requireDelete(web.context, principal, [artifact])
-  const deletion = await explainDeletion(web.context.metadata, [artifact.id], now)
+  const deletion = await explainDeletion(metadata, [artifact.id], now())
   return await sendPage(web, c, {
     title: `Delete ${artifact.name}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),
@@ -34,7 +32,7 @@ export async function deletePage(web: Web, c: AppRequest): Promise<Response> {
         action={actionPath(artifact, 'delete')}
         back={artifactPath(artifact)}
         deletion={deletion}
-        undoMs={web.context.config.undoMs}
+        undoMs={config.undoMs}
       />
     ),
   })
@@ -42,8 +40,7 @@ export async function deletePage(web: Web, c: AppRequest): Promise<Response> {
 
 /** `requirePrincipal` has already checked the origin of a session's POST. */
 export async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await artifactOfPage(context, c)
-  assertLive(artifact, context.now())
+  const { principal, artifact } = await liveArtifactOfPage(context, c)
   await requireDelete(context, principal, [artifact])
   requireWord([artifact], await readForm(context, c))
   await removeArtifacts(context, [artifact], authorOf(context, principal, 'page'))
@@ -61,13 +58,12 @@ export async function undoDelete({ context }: Web, c: AppRequest): Promise<Respo
 }
 
 /** The live artifact in the address, which the visitor may change, and the form that changes it.
- *  Errors: those of `artifactOfPage`, artifact_expired, artifact_deleted, forbidden, too_large. */
+ *  Errors: those of `liveArtifactOfPage`, forbidden, too_large. */
 async function changeOf(
   context: AppContext,
   c: AppRequest,
 ): Promise<{ artifact: Artifact; form: URLSearchParams; author: Author }> {
-  const { principal, artifact } = await artifactOfPage(context, c)
-  assertLive(artifact, context.now())
+  const { principal, artifact } = await liveArtifactOfPage(context, c)
   requireWriteProject(principal, artifact.project)
   const form = await readForm(context, c)
   return { artifact, form, author: authorOf(context, principal, 'page') }

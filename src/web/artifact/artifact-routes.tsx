@@ -27,6 +27,7 @@ import {
   entryPagePath,
   entryPathOf,
   headOfPage,
+  liveArtifactOfPage,
   readingForPage,
   seesProject,
 } from '../page-access.ts'
@@ -42,7 +43,8 @@ const directoryRowsMax = 500
 const holdersShown = 12
 
 export async function pathsOfArtifact({ context }: Web, c: AppRequest): Promise<Response> {
-  return sendPaths(context, c, (await headOfPage(context, c)).artifact)
+  const { artifact } = await liveArtifactOfPage(context, c)
+  return sendPaths(context, c, artifact)
 }
 
 export async function detailsPage(web: Web, c: AppRequest): Promise<Response> {
@@ -141,7 +143,7 @@ function damagedFile(): Html {
 
 /** Redirects to what is at the path that was typed. */
 export async function goToFile(web: Web, c: AppRequest): Promise<Response> {
-  const { artifact } = await headOfPage(web.context, c)
+  const { artifact } = await liveArtifactOfPage(web.context, c)
   const path = withoutEndSlashes((c.req.query('path') ?? '').replace(/^\/+/, ''))
   return c.redirect(await entryPagePath(web.context, artifact, path), 302)
 }

@@ -4,13 +4,13 @@ import { requireReadProject } from '../../http/access/access.ts'
 import { pathHistory } from '../../http/artifact/history.ts'
 import type { AppRequest } from '../../http/context.ts'
 import { numberOfQuery } from '../input.ts'
-import { crumbsOf, entryPathOf, headOfPage } from '../page-access.ts'
+import { crumbsOf, entryPathOf, liveArtifactOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { HistoryPage } from './history-page.tsx'
 
 export async function historyPage(web: Web, c: AppRequest): Promise<Response> {
-  const { artifact, now } = await headOfPage(web.context, c)
-  requireReadProject(c.get('principal')!, artifact.project)
+  const { principal, artifact } = await liveArtifactOfPage(web.context, c)
+  requireReadProject(principal, artifact.project)
   const path = entryPathOf(c)
   const history = await pathHistory(web.context, c, {
     artifact,
@@ -21,6 +21,6 @@ export async function historyPage(web: Web, c: AppRequest): Promise<Response> {
   return await sendPage(web, c, {
     title: `History of ${path} · ${artifact.name}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),
-    body: <HistoryPage artifact={artifact} path={path} history={history} now={now} />,
+    body: <HistoryPage artifact={artifact} path={path} history={history} now={web.context.now()} />,
   })
 }
