@@ -152,14 +152,15 @@ export async function readingForPage<Result>(
   }
 }
 
-export function crumbsOf(place: { project: string; run?: number; artifact?: Artifact }): Crumb[] {
-  const { project, run, artifact } = place
-  const number = run ?? artifact?.runNumber
+export function crumbsOf({ project, run }: { project: string; run?: number }): Crumb[] {
   const crumbs: Crumb[] = [{ label: project, href: projectPagePath(project) }]
-  if (number !== undefined)
-    crumbs.push({ label: `Run ${number}`, href: runPagePath(project, number) })
-  if (artifact !== undefined) crumbs.push({ label: artifact.name, href: artifactPath(artifact) })
+  if (run !== undefined) crumbs.push({ label: `Run ${run}`, href: runPagePath(project, run) })
   return crumbs
+}
+
+export function artifactCrumbs(artifact: Artifact): Crumb[] {
+  const { project, runNumber, name } = artifact
+  return [...crumbsOf({ project, run: runNumber }), { label: name, href: artifactPath(artifact) }]
 }
 
 /** Title and breadcrumbs of a page of a project, or with null of the whole store. */
@@ -184,7 +185,7 @@ export async function existingCrumbs({ metadata }: AppContext, c: AppRequest): P
   const id = Number(c.req.param('id'))
   const artifact = Number.isSafeInteger(id) ? await metadata.findArtifact(id) : undefined
   const isOfRun = artifact?.projectId === project.id && artifact.runNumber === number
-  return crumbsOf({ project: project.name, run: number, ...(isOfRun && { artifact }) })
+  return isOfRun ? artifactCrumbs(artifact) : crumbsOf({ project: project.name, run: number })
 }
 
 function namedProject(c: AppRequest): ProjectName | undefined {

@@ -14,7 +14,7 @@ import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact, Author } from '../../metadata/metadata.ts'
 import { DeletePage, requireWord } from './delete-page.tsx'
 import { daysOf, readForm } from '../input.ts'
-import { artifactOfPage, crumbsOf, liveArtifactOfPage } from '../page-access.ts'
+import { artifactOfPage, artifactCrumbs, liveArtifactOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { actionPath, artifactPath, tabPath, withQuery } from '../paths.ts'
 
@@ -25,7 +25,7 @@ export async function deletePage(web: Web, c: AppRequest): Promise<Response> {
   const deletion = await explainDeletion(metadata, [artifact.id], now())
   return await sendPage(web, c, {
     title: `Delete ${artifact.name}`,
-    crumbs: crumbsOf({ project: artifact.project, artifact }),
+    crumbs: artifactCrumbs(artifact),
     body: (
       <DeletePage
         artifacts={[artifact]}

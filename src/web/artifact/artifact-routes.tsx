@@ -23,7 +23,7 @@ import { numberOfQuery } from '../input.ts'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import {
-  crumbsOf,
+  artifactCrumbs,
   entryPagePath,
   entryPathOf,
   headOfPage,
@@ -59,7 +59,7 @@ async function sendTab(web: Web, c: AppRequest, head: ArtifactHead, body: Html):
 export function tabContent({ artifact }: ArtifactHead): Pick<PageContent, 'title' | 'crumbs'> {
   return {
     title: `${artifact.name} · Run ${artifact.runNumber} · ${artifact.project}`,
-    crumbs: crumbsOf({ project: artifact.project, artifact }),
+    crumbs: artifactCrumbs(artifact),
   }
 }
 
@@ -128,7 +128,7 @@ export async function filePage(web: Web, c: AppRequest): Promise<Response> {
   const view = { head, file, isUnreadable, modifiedAt, asText, shown, holders, seesHistory }
   return await sendPage(web, c, {
     title: `${path} · ${artifact.name}`,
-    crumbs: crumbsOf({ project: artifact.project, artifact }),
+    crumbs: artifactCrumbs(artifact),
     body: <FilePage {...view} />,
   })
 }

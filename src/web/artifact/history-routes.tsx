@@ -4,7 +4,7 @@ import { requireReadProject } from '../../http/access/access.ts'
 import { pathHistory } from '../../http/artifact/history.ts'
 import type { AppRequest } from '../../http/context.ts'
 import { numberOfQuery } from '../input.ts'
-import { crumbsOf, entryPathOf, liveArtifactOfPage } from '../page-access.ts'
+import { artifactCrumbs, entryPathOf, liveArtifactOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { HistoryPage } from './history-page.tsx'
 
@@ -20,7 +20,7 @@ export async function historyPage(web: Web, c: AppRequest): Promise<Response> {
   })
   return await sendPage(web, c, {
     title: `History of ${path} · ${artifact.name}`,
-    crumbs: crumbsOf({ project: artifact.project, artifact }),
+    crumbs: artifactCrumbs(artifact),
     body: <HistoryPage artifact={artifact} path={path} history={history} now={web.context.now()} />,
   })
 }

@@ -6,7 +6,7 @@ import { untrustedContentPolicy } from '../../http/body/media-type.ts'
 import { formatDisposition } from '../../http/body/send-representation.ts'
 import type { AppRequest } from '../../http/context.ts'
 import { numberOfQuery } from '../input.ts'
-import { crumbsOf, readingForPage } from '../page-access.ts'
+import { artifactCrumbs, readingForPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import type { UnpackedMember } from '../preview/archive.ts'
 import { findMember, readMember } from '../preview/member.ts'
@@ -42,7 +42,7 @@ export async function memberPage(
   const view = { head, place, sizeBytes, isWhole, asText, shown }
   return await sendPage(web, c, {
     title: `${place.name} · ${artifact.name}`,
-    crumbs: crumbsOf({ project: artifact.project, artifact }),
+    crumbs: artifactCrumbs(artifact),
     body: <MemberPage {...view} />,
   })
 }

@@ -13,7 +13,7 @@ import { findComparables } from './compare-chooser.tsx'
 import { slowDifferences } from './comparison.tsx'
 import { CompareFilePage, type FileComparison } from './compare-file-page.tsx'
 import { ComparePage } from './compare-page.tsx'
-import { crumbsOf, readingForPage, seesProject } from '../page-access.ts'
+import { artifactCrumbs, readingForPage, seesProject } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 import { comparePath, withQuery } from '../paths.ts'
@@ -74,7 +74,7 @@ async function comparePage(
   const comparables = seesProject(c, head) ? await findComparables(context, head) : undefined
   return await sendSlowPage(web, c, {
     title: `Compare ${base.name} of runs ${base.runNumber} and ${head.runNumber}`,
-    crumbs: crumbsOf({ project: head.project, artifact: head }),
+    crumbs: artifactCrumbs(head),
     frame: (part) => <ComparePage {...{ base, head, comparables, now }}>{part}</ComparePage>,
     ...slowDifferences(context, c, { base, head, address, now }),
   })
@@ -102,7 +102,7 @@ async function filePage(
   return await sendPage(web, c, {
     title: `${path} · Compare`,
     ...(compared.kind === 'images' && { scripts: ['compare-page'] }),
-    crumbs: crumbsOf({ project: head.project, artifact: head }),
+    crumbs: artifactCrumbs(head),
     body: <CompareFilePage base={base} head={head} path={path} sizes={sizes} compared={compared} />,
   })
 }
