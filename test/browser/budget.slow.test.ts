@@ -93,7 +93,7 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
     const context = await rig.context()
     const page = await context.newPage()
     await page.goto(`${flat}/tree/all`)
-    expect(await page.locator('table.files tbody tr').count()).toBe(501)
+    expect(await page.locator('main table.rows tbody tr').count()).toBe(501)
     await page.evaluate(
       'window.stalls = []; new PerformanceObserver((list) => { for (const each of list.getEntries()) stalls.push(each.duration) }).observe({ type: "longtask" })',
     )
@@ -104,7 +104,7 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
     expect(Math.max(0, ...stalls)).toBeLessThan(200)
     await page.getByRole('link', { name: 'More entries' }).click()
     await page.waitForURL('**from=**')
-    expect(await page.locator('table.files tbody tr').count()).toBe(501)
+    expect(await page.locator('main table.rows tbody tr').count()).toBe(501)
     await context.close()
   })
 

@@ -208,9 +208,9 @@ describe.skipIf(!hasChromium)('a visitor', () => {
   test('browses six thousand files', async () => {
     const id = await putTar(rig.server, '60/artifacts/many', manyFiles(6000))
     await page.goto(`/octo/app/actions/runs/60/artifacts/${id}`)
-    expect(await page.locator('table.files tbody tr').count()).toBe(60)
+    expect(await page.locator('main table.rows tbody tr').count()).toBe(60)
     await page.getByRole('link', { name: 'dir-59/' }).click()
-    expect(await page.locator('table.files tbody tr').count()).toBe(101)
+    expect(await page.locator('main table.rows tbody tr').count()).toBe(101)
   })
 
   test('follows the address of the latest artifact, and sees that another has expired', async () => {

@@ -36,7 +36,6 @@ export function FilesTab({ head, directory, rows, next }: FilesView): Html {
       ) : (
         <Table
           name={`Files: ${counted(rows.length, 'entry', 'entries')}`}
-          style="rows files"
           columns={['Name', figures('Size'), 'Mode', 'Digest', 'Modified']}
         >
           {directory !== '' && <UpRow artifact={artifact} directory={directory} />}

@@ -9,7 +9,7 @@ export function Sparkline({ values, label }: { values: number[]; label: string }
   const top = Math.max(1, ...values)
   const total = values.reduce((sum, value) => sum + value, 0)
   return (
-    <svg class="spark" viewBox={`0 0 ${values.length * 4} 24`} width="120" height="24" role="img">
+    <svg viewBox={`0 0 ${values.length * 4} 24`} width="120" height="24" role="img">
       <title>{`${label}: ${formatSizeBytes(total)} in ${values.length} days`}</title>
       <path class="spark-none" d={`M0 23.5H${values.length * 4 - 1}`} />
       <path

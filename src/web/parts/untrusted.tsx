@@ -6,7 +6,7 @@ import type { Html } from './html.ts'
 export function Untrusted({ run }: { run: Pick<RunFacts, 'event'> }): Html {
   if (!isOfPullRequest(run)) return <></>
   return (
-    <p class="note untrusted">
+    <p class="note">
       <span class="badge untrusted">untrusted</span> This comes from a pull request. Its author
       controls the content, so check it before you run it.
     </p>
