@@ -78,7 +78,7 @@ export function latestPath(
 
 export function actionPath(
   artifact: ArtifactPlace,
-  action: 'delete' | 'undo' | 'keep' | 'expire' | 'secrets' | 'compare' | 'go' | 'paths',
+  action: 'delete' | 'undo' | 'keep' | 'expire' | 'secrets' | 'go' | 'paths',
 ): string {
   return `${artifactPath(artifact)}/${action}`
 }

@@ -7,7 +7,7 @@ import { figures, Table } from './table.tsx'
 
 export interface Series {
   name: string
-  /** `s1` to `s4`: colour and dash. */
+  /** `s1` to `s3`: colour and dash. */
   style: string
 }
 
