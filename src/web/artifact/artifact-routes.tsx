@@ -63,10 +63,9 @@ export function tabContent({ artifact }: ArtifactHead): Pick<PageContent, 'title
   }
 }
 
-/** A directory; the root if the address names none. `?path=` used to be the address of
- *  directories. */
+/** A directory; the root if the address names none. */
 export async function filesPage(web: Web, c: AppRequest): Promise<Response> {
-  const directory = entryPathOf(c) || withoutEndSlashes(c.req.query('path') ?? '')
+  const directory = entryPathOf(c)
   const head = await headOfPage(web.context, c)
   const { artifact, now } = head
   const found = await web.context.metadata.listDirectory(artifact.id, {
