@@ -38,7 +38,7 @@ import { searchPage } from './find/search-routes.tsx'
 import { changeMany } from './list/list-changes.tsx'
 import { listPage } from './list/list-routes.tsx'
 import { maintenancePage, startMaintenance } from './maintenance/maintenance-routes.tsx'
-import { type PageStatus, sendPage, signInPath, type Web } from './page.tsx'
+import { pageStatuses, sendPage, signInPath, type Web } from './page.tsx'
 import { existingCrumbs } from './page-access.ts'
 import { accountPath, artifactRoute, maintenancePath } from './paths.ts'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
@@ -159,13 +159,11 @@ function sendAsset({ assets }: Web, c: AppRequest): Response {
   })
 }
 
-const shownStatuses: readonly PageStatus[] = [400, 401, 403, 404, 405, 409, 410, 413, 422, 500, 503]
-
 async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Response> {
   const failure = noteFailure(c, error)
   if (hasCode(error, 'unauthenticated')) return c.redirect(signInPath(c), 302)
   const code = failure === undefined ? 500 : problemStatus(failure.code)
-  const status = shownStatuses.find((each) => each === code) ?? 500
+  const status = pageStatuses.find((each) => each === code) ?? 500
   if (hasCode(error, 'method_not_allowed')) c.header('allow', error.details.allowed.join(', '))
   const gone = hasCode(error, 'artifact_deleted', 'artifact_expired')
     ? await goneView(web.context, c, error.details.artifactId)

@@ -20,7 +20,8 @@ export interface PageContent {
   status?: PageStatus
 }
 
-export type PageStatus = 200 | 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 422 | 500 | 503
+export const pageStatuses = [200, 400, 401, 403, 404, 405, 409, 410, 413, 422, 500, 503] as const
+export type PageStatus = (typeof pageStatuses)[number]
 
 /** What all page routes need. */
 export interface Web {
