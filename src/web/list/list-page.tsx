@@ -1,12 +1,11 @@
 /** `/{o}/{r}/artifacts`: all artifacts of a project, with filters, orders, sums and bulk
  *  actions. */
 import { counted } from '../../core/units.ts'
-import type { ArtifactSort } from '../../core/manifest/artifact-order.ts'
 import { UploadHint } from '../parts/commands.tsx'
 import { anyOf, Choice, NameField, NumberField } from '../parts/form.tsx'
 import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { type ListView, queryOf } from './list-view.ts'
+import { type ListView, queryOf, sorts, states, withSecrets } from './list-view.ts'
 import { ListTable } from './list-table.tsx'
 import { listPath, searchPagePath } from '../paths.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
@@ -44,15 +43,6 @@ export function ListPage(view: ListView): Html {
   )
 }
 
-const sorts: [ArtifactSort, string][] = [
-  ['newest', 'newest first'],
-  ['oldest', 'oldest first'],
-  ['largest', 'largest first'],
-  ['costliest', 'most new bytes first'],
-  ['expiring', 'expiring soonest first'],
-  ['name', 'by name'],
-]
-
 function Filter({ project, query, branches, mayInspect }: ListView) {
   return (
     <form class="filter" method="get" action={listPath(project.name)}>
@@ -62,11 +52,8 @@ function Filter({ project, query, branches, mayInspect }: ListView) {
         name="state"
         options={[
           ['', 'live'],
-          ...(mayInspect ? [['secrets', 'with secrets'] satisfies [string, string]] : []),
-          ...['damaged', 'expired', 'deleted', 'any'].map((state): [string, string] => [
-            state,
-            state,
-          ]),
+          ...(mayInspect ? [[withSecrets, 'with secrets'] as const] : []),
+          ...states.map((state) => [state, state] as const),
         ]}
         chosen={query.state}
       />

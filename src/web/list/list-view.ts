@@ -5,8 +5,16 @@ import { parsePositiveInteger } from '../../core/run/run.ts'
 import type { Field } from '../parts/form.tsx'
 import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../metadata/metadata.ts'
 
-const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
-const states = ['damaged', 'expired', 'deleted', 'any'] as const
+/** With their labels. */
+export const sorts: readonly (readonly [ArtifactSort, string])[] = [
+  ['newest', 'newest first'],
+  ['oldest', 'oldest first'],
+  ['largest', 'largest first'],
+  ['costliest', 'most new bytes first'],
+  ['expiring', 'expiring soonest first'],
+  ['name', 'by name'],
+]
+export const states = ['damaged', 'expired', 'deleted', 'any'] as const
 /** Not a state, but offered in the same filter. */
 export const withSecrets = 'secrets'
 
@@ -53,7 +61,7 @@ const keptFilters = new Map<string, ArtifactFilter>([
 ])
 
 export function readQuery(read: (name: string) => string): ListQuery {
-  const sort = sorts.find((each) => each === read('sort')) ?? 'newest'
+  const sort = sorts.find(([each]) => each === read('sort'))?.[0] ?? 'newest'
   return {
     name: read('name'),
     branch: read('branch'),
