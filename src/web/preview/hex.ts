@@ -2,25 +2,16 @@
  *  bytes. */
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 
-export interface HexRow {
-  offset: string
-  bytes: string
-  text: string
-}
-
-export function hexRows(bytes: Uint8Array): HexRow[] {
-  const rows: HexRow[] = []
+export function hexDump(bytes: Uint8Array): string {
+  const rows: string[] = []
   for (let at = 0; at < bytes.length; at += 16) {
     const part = [...bytes.subarray(at, at + 16)]
-    rows.push({
-      offset: at.toString(16).padStart(8, '0'),
-      bytes: part.map((byte) => byte.toString(16).padStart(2, '0')).join(' '),
-      text: part
-        .map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '·'))
-        .join(''),
-    })
+    const offset = at.toString(16).padStart(8, '0')
+    const digits = part.map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
+    const text = part.map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '·'))
+    rows.push(`${offset}  ${digits.padEnd(47)}  ${text.join('')}`)
   }
-  return rows
+  return rows.join('\n')
 }
 
 const kinds: [number, string, string][] = [

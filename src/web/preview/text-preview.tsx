@@ -7,7 +7,7 @@ import { renderFitting } from '../fitting.ts'
 import { cutText } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './ansi.tsx'
-import { guessKind, hexRows } from './hex.ts'
+import { guessKind, hexDump } from './hex.ts'
 import { previewBytesMax, type ShownFile, textBytesMax, wholePath } from './shown-file.ts'
 import { decodeText, encodedBytes } from './text.ts'
 
@@ -85,9 +85,7 @@ function HexPreview({ bytes }: { bytes: Uint8Array }): Html {
         {formatSizeBytes(Math.min(hexBytes, bytes.length))}:
       </p>
       <pre class="hex" tabindex={0}>
-        {hexRows(bytes.subarray(0, hexBytes))
-          .map(({ offset, bytes: row, text }) => `${offset}  ${row.padEnd(47)}  ${text}`)
-          .join('\n')}
+        {hexDump(bytes.subarray(0, hexBytes))}
       </pre>
     </>
   )
