@@ -206,30 +206,21 @@ async function runOne(
   id: string,
   run: (openLog: OpenLog) => Promise<StepResult>,
 ): Promise<void> {
-  const { job } = progress
-  const { engine, reference: jobReference } = job
+  const { engine, reference: job, scope, directories } = progress.job
+  const { emit, masker, debug, now } = engine
   progress.stepsRun += 1
   const number = progress.stepsRun
-  const startedAt = engine.now()
-  const { emit, masker, debug } = engine
-  const result = await run((name) => {
-    const step = { number, id, name }
-    engine.emit({ type: 'step-started', job: jobReference, step })
-    const { workspace } = job.directories
-    return createStepLog({ emit, job: jobReference, step, masker, workspace, debug })
+  const startedAt = now()
+  const { name, outcome, conclusion } = await run((shown) => {
+    const step = { number, id, name: shown }
+    emit({ type: 'step-started', job, step })
+    const { workspace } = directories
+    return createStepLog({ emit, job, step, masker, workspace, debug })
   })
-  if (result.conclusion === 'failure') job.scope.status = 'failure'
-  const reference = { number, id, name: masker.mask(result.name) }
-  const { outcome, conclusion } = result
-  const durationMs = engine.now() - startedAt
-  engine.emit({
-    type: 'step-finished',
-    job: jobReference,
-    step: reference,
-    outcome,
-    conclusion,
-    durationMs,
-  })
+  if (conclusion === 'failure') scope.status = 'failure'
+  const step = { number, id, name: masker.mask(name) }
+  const durationMs = now() - startedAt
+  emit({ type: 'step-finished', job, step, outcome, conclusion, durationMs })
 }
 
 /** Evaluates the job's outputs. Drops empty values and those that contain a secret, as GitHub does.
