@@ -21,7 +21,7 @@ import type { RunDefaults, Step } from './file/workflow-file.ts'
 
 /** Where JavaScript actions find their artifact service. */
 export interface ArtifactEndpoint {
-  /** Origin of the server. */
+  /** Origin of the server, without a trailing slash. */
   url: string
   /** A token that lets this job write artifacts under its own name. */
   runtimeToken: (job: JobReference) => Promise<string>
@@ -50,8 +50,6 @@ export interface Engine {
   keepWorkDirectory: boolean
   /** Unique value in the environment of every process of this run. */
   marker: string
-  /** Node.js executable that runs JavaScript actions. */
-  nodePath: string
   debug: boolean
   endpoint: ArtifactEndpoint | undefined
   openArtifacts: ((job: JobReference) => Promise<ArtifactStore>) | undefined

@@ -65,8 +65,6 @@ export interface RunOptions {
   signal?: AbortSignal
   /** Stops everything immediately. */
   kill?: AbortSignal
-  /** Node.js executable for JavaScript actions. Default: the one running this program. */
-  nodePath?: string
   grace?: Grace
   /** Epoch milliseconds. */
   now?: () => number
@@ -245,7 +243,6 @@ function createEngine(
     workDirectory: options.workDirectory,
     keepWorkDirectory: options.keepWorkDirectory ?? false,
     marker: `trove_${randomUUID()}`,
-    nodePath: options.nodePath ?? process.execPath,
     debug: options.debug ?? false,
     endpoint: options.service,
     openArtifacts: options.openArtifacts,

@@ -1,5 +1,5 @@
-/** Runs published JavaScript actions unmodified: their pre, main and post scripts in Node.js, with
- *  inputs, saved state and the artifact service in the environment. */
+/** Runs published JavaScript actions unmodified: their pre, main and post scripts in the Node.js of
+ *  this program, with inputs, saved state and the artifact service in the environment. */
 import { join } from 'node:path'
 import type { ActionFile, ActionRuns } from '../file/action-file.ts'
 import type { ActionUse } from '../engine.ts'
@@ -68,7 +68,7 @@ async function runActionScript(
   const result = await runStepProcess(
     { ...body, scope },
     {
-      command: job.engine.nodePath,
+      command: process.execPath,
       args: [join(use.action.directory, script)],
       directory: job.directories.workspace,
       variables: {
@@ -92,6 +92,6 @@ async function runActionScript(
 function endpointVariables(body: StepBody): Record<string, string> {
   const { engine, runtimeToken } = body.job
   if (engine.endpoint === undefined) return {}
-  const url = engine.endpoint.url.endsWith('/') ? engine.endpoint.url : `${engine.endpoint.url}/`
+  const url = `${engine.endpoint.url}/`
   return { ACTIONS_RUNTIME_URL: url, ACTIONS_RESULTS_URL: url, ACTIONS_RUNTIME_TOKEN: runtimeToken }
 }
