@@ -57,9 +57,7 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
       })
       await removal.clearBriefly()
     },
-    abortSession: async (name) => {
-      await removal.endSession(name)
-    },
+    abortSession: removal.endSession,
     listSessions: async (expiredAt, limit, now = connection.now()) =>
       listExpired.all(expiredAt, Math.min(expiredAt, now), limit).map((row) => row.name),
   }
