@@ -4,7 +4,7 @@
  *  artifacts, in steps that yield to other calls. */
 import { limits } from '../../../core/limits.ts'
 import { slicesOf } from '../../../core/slices.ts'
-import type { DyingPack, Metadata, RemovalQuestion } from '../../metadata.ts'
+import type { DyingPack, Metadata, PackOccupancy, RemovalQuestion } from '../../metadata.ts'
 import { isBeingRead } from '../artifacts/read-leases.ts'
 import { occupancyColumns } from '../blobs/packs.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -21,7 +21,7 @@ export function createRemovalMeasuring(connection: Connection): Metadata['measur
     `INSERT OR IGNORE INTO temp.gone_artifacts (question, artifact_id)
      SELECT ?, j.value FROM json_each(?) j`,
   )
-  const occupancy = prepare<[string], Omit<DyingPack, 'dyingCount' | 'dyingBytes'>>(
+  const occupancy = prepare<[string], PackOccupancy>(
     `SELECT ${occupancyColumns} FROM json_each(?) j CROSS JOIN packs p ON p.id = j.value`,
   )
   let questions = 0
