@@ -1,5 +1,5 @@
-/** What happens to an artifact after its removal: the removal is undone, or its rows are
- *  released, and long after that its tombstone is deleted. */
+/** Removes artifacts, on request or when they expire, with the steps of removal.ts. Afterwards the
+ *  removal is undone, or their rows are released, and long after that their tombstones deleted. */
 import { type ArtifactState, nameTaken } from '../../../core/artifact.ts'
 import { artifactExpired, artifactNotFound, hasCode, storeError } from '../../../core/errors.ts'
 import { replacedReason } from '../../../core/policy/retention.ts'
