@@ -63,7 +63,7 @@ function nearlyFull(freeBytes: number, minFreeBytes: number): Error {
   const [has, wants] = [formatSizeBytes(freeBytes), formatSizeBytes(minFreeBytes)]
   return storeError(
     'storage_full',
-    `the disk of the store is nearly full: ${has} free, and uploads must leave ${wants} (TROVE_MIN_FREE)`,
+    `the disk of the store is nearly full: ${has} free, of which ${wants} must stay free (TROVE_MIN_FREE)`,
     { neededBytes: Math.max(0, minFreeBytes - freeBytes) },
   )
 }

@@ -63,7 +63,7 @@ test('below the free-space minimum uploads fail early with 9, while everything e
   const refused = await trove('upload', 'b', tree, '--run', '2')
   expect([refused.status, refused.text]).toEqual([9, ''])
   expect(refused.stderr).toMatch(
-    /nearly full: .* free, and uploads must leave 1000\.0 TiB \(TROVE_MIN_FREE\)/,
+    /nearly full: .* free, of which 1000\.0 TiB must stay free \(TROVE_MIN_FREE\)/,
   )
   expect((await trove('cat', '1/a:file')).stdout.equals(content)).toBe(true)
   expect((await trove('list')).status).toBe(0)

@@ -287,7 +287,7 @@ async function leastFree(work: () => Promise<void>): Promise<number> {
 
 const minimum = 16 * MiB
 
-const nearlyFull = /nearly full: .* free, and uploads must leave 16\.0 MiB \(TROVE_MIN_FREE\)/
+const nearlyFull = /nearly full: .* free, of which 16\.0 MiB must stay free \(TROVE_MIN_FREE\)/
 
 // Goal: a body larger than the space that uploads may use, and several at once, end with the same
 // response as one rejected before its body. The database keeps its room, and nothing of the bodies

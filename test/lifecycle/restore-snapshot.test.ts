@@ -12,8 +12,10 @@ import {
   restoreSnapshot,
   type RestoredSnapshot,
 } from '../../src/lifecycle/snapshot/restore-snapshot.ts'
+import { sendCompressed } from '../../src/lifecycle/snapshot/send-compressed.ts'
 import { metadataKey } from '../../src/lifecycle/snapshot/snapshots.ts'
 import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
+import { createWatermark } from '../../src/packs/watermark.ts'
 import { answering, type FakeS3, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
 import { testDirectory } from '../temporary-directory.ts'
 
@@ -72,7 +74,7 @@ async function openRig(): Promise<Rig> {
   const { signal } = new AbortController()
   const put = (place: Parameters<typeof metadataKey>[0], bytes: Buffer): string => {
     const key = `ci/${metadataKey(place)}`
-    fake.objects.set(key, { bytes: gzipSync(bytes), modifiedAt: place.number * 1000 })
+    fake.objects.set(key, { bytes: gzipSync(bytes, { level: 1 }), modifiedAt: place.number * 1000 })
     return key
   }
   return {
@@ -97,6 +99,7 @@ async function openRig(): Promise<Rig> {
         path,
         takeOver: async () => {},
         complete: async () => {},
+        requireRoom: async () => {},
         signal,
         ...steps,
       }),
@@ -244,6 +247,85 @@ test('a damaged snapshot is passed over', async () => {
   changes(2, 'newer', 2)
   expect(await restore()).toMatchObject({ number: 1, changes: 2, damagedSnapshots: 1 })
   expect(textOf(path)).toBe('newer')
+})
+
+describe('whoever may write to the bucket', () => {
+  test('cannot make a snapshot inflate without bound', async () => {
+    const { fake, path, snapshot, changes, restore } = await openRig()
+    snapshot(1, 'torn')
+    changes(1, 'older', 1)
+    const bomb = gzipSync(Buffer.alloc(16 * 1024 * 1024))
+    fake.objects.get(snapshot(2, 'torn'))!.bytes = bomb
+    let writtenBytes = 0
+    const requireRoom = async (bytes = 0): Promise<void> => {
+      writtenBytes += bytes
+    }
+    expect(await restore({ requireRoom })).toMatchObject({ number: 1, damagedSnapshots: 1 })
+    expect(writtenBytes).toBeGreaterThan(bomb.length)
+    expect(writtenBytes).toBeLessThan(300 * bomb.length)
+    expect(textOf(path)).toBe('older')
+  })
+
+  test('learns why the newest was not taken', async () => {
+    const { fake, snapshot, restore } = await openRig()
+    fake.objects.get(snapshot(1, 'x'))!.bytes = gzipSync(Buffer.alloc(1024 * 1024))
+    await expect(restore()).rejects.toThrow(
+      /none of the 1 .* intact; the newest: the metadata snapshot .* more than 256 times its size/,
+    )
+  })
+
+  test.each(['snapshot', 'changes'])('cannot fill the disk by a large %s', async (kind) => {
+    const { path, snapshot, changes, restore } = await openRig()
+    snapshot(1, kind === 'snapshot' ? 'a long one'.repeat(10) : 'x')
+    changes(1, kind === 'changes' ? 'a long one'.repeat(10) : 'x', 1)
+    let freeBytes = 300_000
+    const disk = createWatermark(1, async () => freeBytes)
+    const requireRoom = async (bytes = 0): Promise<void> => {
+      await disk(bytes)
+      freeBytes -= bytes
+    }
+    await expect(restore({ requireRoom })).rejects.toMatchObject({ code: 'storage_full' })
+    expect(readdirSync(dirname(path))).toEqual([])
+  })
+
+  test('cannot make a restore hold changes of any length in memory', async () => {
+    const { fake, path, snapshot, changes, restore } = await openRig()
+    snapshot(1, 'torn')
+    changes(1, 'complete', 1)
+    const key = changes(2, 'too long', 1)
+    fake.objects.get(key)!.bytes = Buffer.alloc(64 * 1024 * 1024 + 1)
+    expect(await restore()).toMatchObject({ changes: 1, lostChanges: 1 })
+    expect(fake.requests.filter((request) => request.includes(key))).toEqual([])
+    expect(textOf(path)).toBe('complete')
+  })
+
+  test.each([
+    { recordBytes: 0, pageCount: 8 },
+    { recordBytes: 4, pageCount: 8 },
+    { recordBytes: 4100, pageCount: 0.5 },
+    { recordBytes: 4100, pageCount: 2 ** 40 },
+  ])('cannot send changes of %j', async (header) => {
+    const { fake, path, snapshot, changes, restore } = await openRig()
+    snapshot(1, 'torn')
+    changes(1, 'complete', 1)
+    const text = `${JSON.stringify({ ...header, completes: 1 })}\n${'x'.repeat(8200)}`
+    fake.objects.get(changes(2, 'hostile', 1))!.bytes = gzipSync(text)
+    expect(await restore()).toMatchObject({ changes: 1, lostChanges: 1 })
+    expect(textOf(path)).toBe('complete')
+  })
+})
+
+test('what a snapshot compresses best stays within the bound', async () => {
+  const { fake, path, restore } = await openRig()
+  const bucket = await openS3Bucket(placeIn(fake))
+  const key = metadataKey({ kind: 'snapshot', number: 1, series })
+  const zeros = Buffer.alloc(32 * 1024 * 1024)
+  await sendCompressed(bucket, { key, source: [zeros] })
+  bucket.close()
+  const { bytes } = fake.objects.get(`ci/${key}`)!
+  expect(zeros.length / bytes.length).toBeGreaterThan(100)
+  await expect(restore()).rejects.toThrow('that complete')
+  expect(existsSync(path)).toBe(false)
 })
 
 describe('nothing is restored', () => {

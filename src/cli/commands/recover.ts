@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { findKeys } from '../../auth/key.ts'
 import { type Config, readServerConfig } from '../../config/config.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
+import { openDiskSpace } from '../../lifecycle/disk-space.ts'
 import { rebuildFromPacks, type RebuildReport } from '../../lifecycle/recovery/rebuild.ts'
 import {
   restoreSnapshot,
@@ -63,7 +64,7 @@ const keyWarning =
  *  Errors: UsageError (no bucket, or there is a database), DataLockedError, those of
  *  `restoreSnapshot`. */
 async function restore(
-  { dataDir, packBucket: place }: Config,
+  { dataDir, minFreeBytes, packBucket: place }: Config,
   signal: AbortSignal,
 ): Promise<RestoredSnapshot> {
   if (place === null)
@@ -74,9 +75,11 @@ async function restore(
     const found = ['', '-wal', '-shm'].map((end) => path + end).find((each) => existsSync(each))
     if (found !== undefined)
       throw new UsageError(`${found} exists; move it away, or run \`trove recover --from-packs\``)
+    const { requireRoom } = await openDiskSpace({ directory: dataDir, minFreeBytes })
     return await withBucket(place, async (objects) => {
       return await restoreSnapshot(objects, {
         path,
+        requireRoom,
         takeOver: async () => await takeOverBucket(dataDir, { place, objects }),
         complete: awaitPacks,
         signal,

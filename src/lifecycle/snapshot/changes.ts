@@ -17,6 +17,9 @@ export interface ChangesHeader {
 export type Pages = ReadonlyMap<number, Uint8Array>
 
 const numberBytes = 4
+/** Most pages of a SQLite database, and their sizes. */
+const pagesMax = 2 ** 32 - 2
+const pageSizes: readonly number[] = Array.from({ length: 8 }, (_, index) => 512 << index)
 const newline = 0x0a
 /** Upper bound on the content of an object. */
 export const changesBytesMax: number = 64 * 1024 * 1024
@@ -61,6 +64,10 @@ export async function decodeChanges(
     const content = await inflate(bytes, { maxOutputLength: changesBytesMax })
     const end = content.indexOf(newline)
     const header = JSON.parse(content.toString('utf8', 0, end)) as ChangesHeader
+    const { recordBytes, pageCount } = header
+    const isLength = Number.isInteger(pageCount) && pageCount > 0 && pageCount <= pagesMax
+    if (!isLength || !pageSizes.includes(recordBytes - numberBytes))
+      throw new RangeError('the header is not that of changes')
     return { header, records: content.subarray(end + 1) }
   } catch (error) {
     throw blobDamaged(`the metadata changes ${key} are damaged`, [], { cause: error })
@@ -80,8 +87,10 @@ export async function openCopy(path: string): Promise<Copy> {
   return {
     write: async ({ recordBytes, pageCount }, records) => {
       const pageBytes = recordBytes - numberBytes
-      for (const [number, page] of readRecords(records, recordBytes))
-        await file.write(page, 0, pageBytes, (number - 1) * pageBytes)
+      for (const [number, page] of readRecords(records, recordBytes)) {
+        if (number >= 1 && number <= pageCount)
+          await file.write(page, 0, pageBytes, (number - 1) * pageBytes)
+      }
       await file.truncate(pageCount * pageBytes)
     },
     close: async () => {

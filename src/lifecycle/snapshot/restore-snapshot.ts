@@ -9,10 +9,13 @@ import { createGunzip } from 'node:zlib'
 import { blobDamaged, errorCodeOf, hasCode, notFound } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pagesOf } from '../../core/slices.ts'
+import { formatSizeBytes } from '../../core/units.ts'
 import { ignoringAbsence, translateErrno } from '../../packs/local/errno.ts'
 import { nodeFileSystem, syncDirectory } from '../../packs/local/file-system.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
-import { decodeChanges, openCopy } from './changes.ts'
+import type { RequireRoom } from '../../packs/watermark.ts'
+import { changesBytesMax, decodeChanges, openCopy } from './changes.ts'
+import { compressionRatioMax } from './send-compressed.ts'
 import { listMetadata, type MetadataObject } from './snapshots.ts'
 
 export interface RestoredSnapshot {
@@ -35,6 +38,8 @@ export interface Restoration {
   takeOver(): Promise<void>
   /** Called with where the database is until it appears. */
   complete(staged: string): Promise<void>
+  /** Called before bytes are written: whoever may write to the bucket decides how many. */
+  requireRoom: RequireRoom
   signal: AbortSignal
 }
 
@@ -42,11 +47,12 @@ export interface Restoration {
  *  those of the bucket, `takeOver` and `complete`. */
 export async function restoreSnapshot(
   bucket: Bucket,
-  { path, takeOver, complete, signal }: Restoration,
+  { path, takeOver, complete, requireRoom, signal }: Restoration,
 ): Promise<RestoredSnapshot> {
   const staged = `${path}.new`
+  const staging = { staged, requireRoom, signal }
   const stage = async (objects: MetadataObject[]): Promise<RestoredSnapshot> =>
-    await translateErrno(path, async () => await stageNewest(bucket, { objects, staged, signal }))
+    await translateErrno(path, async () => await stageNewest(bucket, objects, staging))
   const found = await listMetadata(bucket)
   const restored = await stage(found)
   await takeOver()
@@ -59,49 +65,75 @@ export async function restoreSnapshot(
   return last
 }
 
+type Staging = Pick<Restoration, 'requireRoom' | 'signal'> & { staged: string }
+
 /** Writes the database of the newest snapshot that is intact to `staged`. */
 async function stageNewest(
   bucket: Bucket,
-  { objects, staged, signal }: { objects: MetadataObject[]; staged: string; signal: AbortSignal },
+  objects: MetadataObject[],
+  staging: Staging,
 ): Promise<RestoredSnapshot> {
+  const { staged } = staging
   const snapshots = objects.filter(({ kind }) => kind === 'snapshot')
   if (snapshots.length === 0)
     throw notFound(
       'snapshot',
       'the bucket has no metadata snapshot; `trove recover --from-packs` needs none',
     )
+  const reasons: string[] = []
   for (const [damagedSnapshots, snapshot] of snapshots.entries()) {
     // SQLite would replay a log that a killed process left, whatever database it is of.
     for (const end of ['-wal', '-shm'])
       await ignoringAbsence(() => nodeFileSystem.unlink(staged + end))
     try {
-      await fetchTo(bucket, snapshot, { staged, signal })
-      const last = await writeChanges(bucket, { snapshot, objects, staged, signal })
+      await fetchTo(bucket, snapshot, staging)
+      const last = await writeChanges(bucket, { snapshot, objects, ...staging })
       const takenAt = new Date(last.takenAt).toISOString()
       return { ...last, number: snapshot.number, takenAt, damagedSnapshots }
     } catch (error) {
       await ignoringAbsence(() => nodeFileSystem.unlink(staged))
       // A server may have replaced it just now.
       if (!hasCode(error, 'blob_damaged', 'not_found')) throw error
+      reasons.push(error.message)
     }
   }
-  throw blobDamaged(`none of the ${snapshots.length} metadata snapshots is intact`)
+  const none = `none of the ${snapshots.length} metadata snapshots is intact`
+  throw blobDamaged(`${none}; the newest: ${reasons[0]}`)
 }
 
 async function fetchTo(
   bucket: Bucket,
   { key, sizeBytes }: MetadataObject,
-  { staged, signal }: { staged: string; signal: AbortSignal },
+  { staged, requireRoom, signal }: Staging,
 ): Promise<void> {
+  const bytesMax = sizeBytes * compressionRatioMax
+  let bytes = 0
+  async function* bounded(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const piece of pieces) {
+      bytes += piece.length
+      if (bytes > bytesMax)
+        throw blobDamaged(
+          `the metadata snapshot ${key} inflates to more than ${compressionRatioMax} times its size`,
+        )
+      await requireRoom(piece.length)
+      yield piece
+    }
+  }
   try {
     // gzip ends with a checksum and the length of what it holds.
     const file = createWriteStream(staged, { mode: 0o600 })
     const inflate = createGunzip({ chunkSize: 256 * 1024 })
-    await pipeline(read(bucket, key, sizeBytes), inflate, file, { signal })
+    await pipeline(read(bucket, key, sizeBytes), inflate, bounded, file, { signal })
   } catch (error) {
     if (!errorCodeOf(error).startsWith('Z_')) throw error
     throw blobDamaged(`the metadata snapshot ${key} is damaged`, [], { cause: error })
   }
+}
+
+async function readChanges(bucket: Bucket, key: string, sizeBytes: number): Promise<Buffer> {
+  if (sizeBytes <= changesBytesMax) return await buffer(read(bucket, key, sizeBytes))
+  const most = formatSizeBytes(changesBytesMax)
+  throw blobDamaged(`the metadata changes ${key} are longer than ${most}`)
 }
 
 async function* read(bucket: Bucket, key: string, sizeBytes: number): AsyncGenerator<Buffer> {
@@ -119,8 +151,9 @@ async function writeChanges(
     snapshot,
     objects,
     staged,
+    requireRoom,
     signal,
-  }: { snapshot: MetadataObject; objects: MetadataObject[]; staged: string; signal: AbortSignal },
+  }: Staging & { snapshot: MetadataObject; objects: MetadataObject[] },
 ): Promise<Last> {
   const { number: first, series, takenAt, sizeBytes } = snapshot
   const since = objects
@@ -139,6 +172,7 @@ async function writeChanges(
       try {
         const bytes = await contentOf(index)
         const { header, records } = await decodeChanges(key, bytes)
+        await requireRoom(records.length)
         await copy.write(header, records)
         isComplete ||= (header.completes ?? 0) >= first
       } catch (error) {
@@ -175,7 +209,7 @@ function readingAhead(
   return async (index) => {
     for (; next < objects.length && mayBegin(index); next++) {
       const { key, sizeBytes } = objects[next]!
-      const content = buffer(read(bucket, key, sizeBytes))
+      const content = readChanges(bucket, key, sizeBytes)
       // A rejection is that of the object, once it is its turn.
       content.catch(() => {})
       reading.push(content)
