@@ -55,7 +55,8 @@ import { createBlobClaiming, createBlobRemoval } from './maintenance/sweep.ts'
 import { createHealingSearch } from './blobs/healable.ts'
 import { createHealing } from './blobs/healing.ts'
 import { createReconciliation } from './maintenance/rollups.ts'
-import { createSnapshotMethods } from './maintenance/snapshot.ts'
+import { createBackupMethods } from './maintenance/backup-copy.ts'
+import { createStoreTimes } from './maintenance/store-times.ts'
 import { createVerificationMethods } from './blobs/verification.ts'
 import { createTreeMethods } from './trees/trees.ts'
 import { servedBy } from './thread/served-by.ts'
@@ -132,7 +133,8 @@ export function openSqliteMetadata({
     listHealings: createHealingSearch(connection),
     healBlob: createHealing(connection, damage),
     reconcileRollups: createReconciliation(connection, options.path),
-    ...createSnapshotMethods(connection),
+    ...createBackupMethods(connection),
+    ...createStoreTimes(connection),
     claimDeadBlobs: createBlobClaiming(connection),
     removeDeadBlobs: createBlobRemoval(connection),
     ...createOverviewMethods(connection),

@@ -1,5 +1,4 @@
-/** A copy of the database for a backup, and the packs it names; when the database was created,
- *  and its last believed time. */
+/** A copy of the database for a backup, and the packs it names. */
 import SqliteDatabase from 'better-sqlite3'
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { packState } from '../../../../schema/content.ts'
@@ -7,14 +6,9 @@ import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { reportingDiskFailure } from '../connection/disk-failure.ts'
 
-export function createSnapshotMethods({
+export function createBackupMethods({
   prepare,
-  stage,
-  write,
-}: Connection): Pick<
-  Metadata,
-  'copyTo' | 'listPacks' | 'bornAt' | 'setBornAt' | 'believedTime' | 'noteBelievedTime'
-> {
+}: Connection): Pick<Metadata, 'copyTo' | 'listPacks'> {
   // One statement, so one snapshot. SQLite's online backup would restart with every commit of
   // another connection.
   const vacuum = prepare<[string]>('VACUUM INTO ?')
@@ -25,20 +19,7 @@ export function createSnapshotMethods({
     `SELECT id, name, size_bytes AS sizeBytes FROM packs
      WHERE id > ? AND id <= ? AND (state <> ${packState.dead} OR last_reader >= ?) ORDER BY id LIMIT ?`,
   )
-  const times = prepare<[], { createdAt: number; believedAt: number | null }>(
-    'SELECT created_at AS createdAt, believed_at AS believedAt FROM store WHERE id = 1',
-  )
-  const setBorn = prepare<[number]>('UPDATE store SET created_at = ? WHERE id = 1')
-  const noteBelieved = prepare<[number]>('UPDATE store SET believed_at = ? WHERE id = 1')
   return {
-    bornAt: async () => times.get()!.createdAt,
-    setBornAt: async (at) => {
-      write(() => setBorn.run(at))
-    },
-    believedTime: async () => times.get()!.believedAt,
-    noteBelievedTime: async (at) => {
-      stage(() => noteBelieved.run(at))
-    },
     copyTo: async (path) => {
       // The copy may be restored with this mode, and usually lies where everybody can read.
       closeSync(openSync(path, 'a', 0o600))
