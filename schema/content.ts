@@ -72,6 +72,9 @@ export const packs = sqliteTable(
 /** Of the rows with the same digest, only the one in a state below `filling` owns it. */
 export const blobState = { live: 0, damaged: 1, filling: 2, gone: 3, goneDamaged: 4 } as const
 
+/** SQL: the states of blobs that cannot be read. */
+export const unreadableStates: string = `(${blobState.damaged}, ${blobState.goneDamaged})`
+
 export const blobs = sqliteTable(
   'blobs',
   {

@@ -1,5 +1,6 @@
 /** Artifacts as rows: finding, listing, retention. Creation and removal are in commit.ts and
  *  removal.ts. */
+import { blobState } from '../../../../schema/content.ts'
 import { and, eq, getTableColumns, sql } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../../schema/artifacts.ts'
 import { auditLog } from '../../../../schema/audit.ts'
@@ -74,7 +75,7 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
   const findArtifacts = createArtifactPages(connection)
   const sums = createArtifactSums(connection)
   const findBlob = connection.prepare<[Buffer], { id: number }>(
-    'SELECT id FROM blobs WHERE digest = ? AND state < 2',
+    `SELECT id FROM blobs WHERE digest = ? AND state < ${blobState.filling}`,
   )
 
   return {

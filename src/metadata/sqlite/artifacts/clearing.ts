@@ -30,11 +30,12 @@ export function createManifestClearing(connection: Connection): (manifestId: num
   )
   const dropSecrets = prepare<[number]>('DELETE FROM manifest_secrets WHERE manifest_id = ?')
   const dropRow = prepare<[number]>(
-    `DELETE FROM manifests WHERE id = ? AND state = 3
+    `DELETE FROM manifests WHERE id = ? AND state = ${manifestState.dying}
        AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
   )
   const keepRow = prepare<[number]>(
-    `UPDATE manifests SET state = ${manifestState.emptied}, secret_rules = 0 WHERE id = ? AND state = 3`,
+    `UPDATE manifests SET state = ${manifestState.emptied}, secret_rules = 0
+     WHERE id = ? AND state = ${manifestState.dying}`,
   )
 
   const dropSomeReferences = (manifestId: number): boolean => {

@@ -1,5 +1,6 @@
 /** Removes artifacts, on request or when they expire, with the steps of removal.ts. Afterwards the
  *  removal is undone, or their rows are released, and long after that their tombstones deleted. */
+import { manifestState } from '../../../../schema/artifacts.ts'
 import { type ArtifactState, nameTaken } from '../../../core/artifact.ts'
 import { artifactExpired, artifactNotFound, hasCode, storeError } from '../../../core/errors.ts'
 import { replacedReason } from '../../../core/policy/retention.ts'
@@ -191,7 +192,7 @@ export function createTombstonePurge({
     'DELETE FROM artifacts WHERE id IN (SELECT j.value FROM json_each(?) j)',
   )
   const dropManifests = prepare<[string]>(
-    `DELETE FROM manifests WHERE id IN (SELECT j.value FROM json_each(?) j) AND state = 4
+    `DELETE FROM manifests WHERE id IN (SELECT j.value FROM json_each(?) j) AND state = ${manifestState.emptied}
        AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
   )
   return async (removedBy, limit) => {

@@ -67,7 +67,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
     'UPDATE sessions SET state = ?, leased_until = 0 WHERE id = ?',
   )
   const dropStaged = prepare<[number]>(
-    `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = 0`,
+    `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = ${manifestState.staged}`,
   )
   // No more copies will be registered in these packs, and others may hold what is there.
   const endFilling = prepare<[number]>(
@@ -84,7 +84,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   )
   const deleteSession = prepare<[number]>('DELETE FROM sessions WHERE id = ?')
   const dyingManifest = prepare<[], { id: number }>(
-    'SELECT id FROM manifests WHERE state = 3 LIMIT 1',
+    `SELECT id FROM manifests WHERE state = ${manifestState.dying} LIMIT 1`,
   )
   const unclearedArtifact = prepare<[], { id: number; contentId: number }>(
     // Named, because SQLite would choose the index of all tombstones and skip thousands of them.
@@ -179,7 +179,7 @@ function createArtifactEnding(
   // same tree.
   const markDying = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.dying}
-     WHERE id = ? AND state IN (1, 2)
+     WHERE id = ? AND state IN (${manifestState.live}, ${manifestState.retired})
        AND NOT EXISTS (SELECT 1 FROM artifacts a INDEXED BY artifacts_holding WHERE a.manifest_id = manifests.id
          AND (a.removed_at IS NULL OR a.releasable_at IS NOT NULL))
        AND NOT EXISTS (SELECT 1 FROM manifest_leases l WHERE l.manifest_id = manifests.id)`,

@@ -1,5 +1,5 @@
 /** Whether a blob can be read: its serving copy, or each part of a composite, must be sound. */
-import { blobState, streamState } from '../../../../schema/content.ts'
+import { blobState, streamState, unreadableStates } from '../../../../schema/content.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { LazyStatement } from '../connection/lazy-statement.ts'
 
@@ -14,12 +14,12 @@ export function createBlobJudging(connection: Connection): (blobId: number) => v
   )
   const isPartDamaged = createPartSearch(connection)
   const setDamaged = prepare<[number]>(
-    `UPDATE blobs SET state = iif(state < 2, ${blobState.damaged}, ${blobState.goneDamaged})
-     WHERE id = ? AND state IN (0, 3)`,
+    `UPDATE blobs SET state = iif(state < ${blobState.filling}, ${blobState.damaged}, ${blobState.goneDamaged})
+     WHERE id = ? AND state IN (${blobState.live}, ${blobState.gone})`,
   )
   const setReadable = prepare<[number]>(
-    `UPDATE blobs SET state = iif(state < 2, ${blobState.live}, ${blobState.gone})
-     WHERE id = ? AND state IN (1, 4)`,
+    `UPDATE blobs SET state = iif(state < ${blobState.filling}, ${blobState.live}, ${blobState.gone})
+     WHERE id = ? AND state IN ${unreadableStates}`,
   )
   return (blobId) => {
     const blob = find.get(blobId)

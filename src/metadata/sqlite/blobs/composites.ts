@@ -31,7 +31,7 @@ export function createCompositeAddition(connection: Connection): Metadata['addCo
   const lease = createLeaser(connection)
   const insertParts = createPartInsertion(connection)
   const find = prepare<[Buffer], { id: number; state: number }>(
-    'SELECT id, state FROM blobs WHERE digest = ? AND state < 2',
+    `SELECT id, state FROM blobs WHERE digest = ? AND state < ${blobState.filling}`,
   )
   const insert = prepare<[Buffer, number, number, number, number], { id: number }>(
     `INSERT INTO blobs (digest, size_bytes, crc32, state, project_id, part_count, joined_bytes)
@@ -135,8 +135,8 @@ function createPartInsertion({
   const find = prepare<[string], PartRow>(
     `SELECT b.id, b.size_bytes AS sizeBytes, s.length_bytes AS lengthBytes
      FROM json_each(?) j
-     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
-     CROSS JOIN streams s ON s.id = b.joining_stream_id AND s.state = 0
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < ${blobState.filling}
+     CROSS JOIN streams s ON s.id = b.joining_stream_id AND s.state = ${streamState.live}
      ORDER BY j.key`,
   )
   const insert = prepare<[number, number, string]>(

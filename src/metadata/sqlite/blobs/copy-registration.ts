@@ -156,17 +156,18 @@ function createCopyRows(connection: Connection, damage: Damage) {
     [number, Buffer, number, number, number, number, number, Uint8Array, number]
   >(
     `INSERT INTO streams (id, digest, codec, blob_id, pack_id, "offset", length_bytes, checks, state, verified_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ${streamState.live}, ?)`,
   )
   const insertBlob = prepare<[Buffer, number, number, number, number, number | null]>(
     `INSERT INTO blobs (digest, size_bytes, crc32, state, project_id, copy_stream_id, joining_stream_id, part_count, joined_bytes)
-     VALUES (?, ?, ?, 0, ?, ?, ?, 0, 0)`,
+     VALUES (?, ?, ?, ${blobState.live}, ?, ?, ?, 0, 0)`,
   )
   const setJoining = prepare<[number, number]>(
     'UPDATE blobs SET joining_stream_id = ? WHERE id = ?',
   )
   const moveStream = prepare<[number, number, Uint8Array, number, number]>(
-    `UPDATE streams SET pack_id = ?, "offset" = ?, checks = ?, verified_at = ?, state = 0 WHERE id = ?`,
+    `UPDATE streams SET pack_id = ?, "offset" = ?, checks = ?, verified_at = ?, state = ${streamState.live}
+     WHERE id = ?`,
   )
   const reassignStream = prepare<[number, number]>('UPDATE streams SET blob_id = ? WHERE id = ?')
   return {

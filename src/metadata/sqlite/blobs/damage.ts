@@ -6,7 +6,7 @@
  *  An artifact is damaged while its manifest refers to an unreadable blob or its skeleton names
  *  a damaged stream. */
 import { manifestState } from '../../../../schema/artifacts.ts'
-import { streamState } from '../../../../schema/content.ts'
+import { streamState, unreadableStates } from '../../../../schema/content.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createBlobJudging, prepareDamagedCount } from './blob-judging.ts'
@@ -167,7 +167,7 @@ function createArtifactJudging(connection: Connection): (artifactId: number) => 
   )
   // The manifest stays with its artifacts, but nothing new may depend on it.
   const retire = prepare<[number]>(
-    `UPDATE manifests SET state = ${manifestState.retired} WHERE id = ? AND state = 1`,
+    `UPDATE manifests SET state = ${manifestState.retired} WHERE id = ? AND state = ${manifestState.live}`,
   )
   return (artifactId) => {
     const artifact = find.get(artifactId)!
@@ -191,16 +191,16 @@ type DamageSearch = (artifact: JudgedArtifact) => boolean
 function createBlobSearch({ prepare }: Connection): DamageSearch {
   const countDamaged = prepare<[number], { count: number }>(
     `SELECT count(*) AS count
-     FROM (SELECT 1 FROM blobs INDEXED BY blobs_damaged WHERE state IN (1, 4) LIMIT ?)`,
+     FROM (SELECT 1 FROM blobs INDEXED BY blobs_damaged WHERE state IN ${unreadableStates} LIMIT ?)`,
   )
   const amongDamaged = prepare<[number]>(
     `SELECT 1 FROM blobs b INDEXED BY blobs_damaged
      CROSS JOIN "references" r ON r.manifest_id = ? AND r.blob_id = b.id
-     WHERE b.state IN (1, 4) LIMIT 1`,
+     WHERE b.state IN ${unreadableStates} LIMIT 1`,
   )
   const amongReferences = prepare<[number]>(
     `SELECT 1 FROM "references" r CROSS JOIN blobs b ON b.id = r.blob_id
-     WHERE r.manifest_id = ? AND b.state IN (1, 4) LIMIT 1`,
+     WHERE r.manifest_id = ? AND b.state IN ${unreadableStates} LIMIT 1`,
   )
   return ({ manifestId, fileCount }) => {
     const areFew = countDamaged.get(fileCount)!.count < fileCount
@@ -217,11 +217,11 @@ function createStreamSearch({ prepare }: Connection): DamageSearch {
   const amongDamaged = prepare<[number | null]>(
     `SELECT 1 FROM streams s INDEXED BY streams_damaged
      CROSS JOIN skeleton_streams k ON k.content_id = ? AND k.stream_id = s.id
-     WHERE s.state = 1 LIMIT 1`,
+     WHERE s.state = ${streamState.damaged} LIMIT 1`,
   )
   const amongNamed = prepare<[number | null]>(
     `SELECT 1 FROM skeleton_streams k CROSS JOIN streams s ON s.id = k.stream_id
-     WHERE k.content_id = ? AND s.state = 1 LIMIT 1`,
+     WHERE k.content_id = ? AND s.state = ${streamState.damaged} LIMIT 1`,
   )
   return ({ contentId }) => {
     const named = countNamed.get(contentId)!.count

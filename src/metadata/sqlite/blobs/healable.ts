@@ -1,5 +1,6 @@
 /** Finds damaged blobs that can be healed with another stream, and what holds them. */
-import { blobState, streamState } from '../../../../schema/content.ts'
+import { manifestState } from '../../../../schema/artifacts.ts'
+import { streamState, unreadableStates } from '../../../../schema/content.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Healing, Metadata } from '../../metadata.ts'
 import { codecNumber } from '../connection/codecs.ts'
@@ -72,7 +73,7 @@ const isReplaceable = `(b.copy_stream_id IS d.id OR ${replacesJoining})`
 const replaceableColumns = `SELECT b.id AS blobId, n.id AS streamId, d.id AS oldStreamId,
   b.copy_stream_id IS d.id AS replacesCopy, ${replacesJoining} AS replacesJoining,
   n.length_bytes - d.length_bytes AS lengthDelta`
-const isJoinable = `b.state IN (${blobState.damaged}, ${blobState.goneDamaged}) AND b.part_count > 0`
+const isJoinable = `b.state IN ${unreadableStates} AND b.part_count > 0`
 const joinableColumns = `SELECT b.id AS blobId, n.id AS streamId, NULL AS oldStreamId,
   1 AS replacesCopy, 0 AS replacesJoining, 0 AS lengthDelta`
 
@@ -99,9 +100,7 @@ function createSources({ prepare }: Connection): Source[] {
       `SELECT id FROM ${damaged} AND id > ? ORDER BY id LIMIT 1 OFFSET ?`,
     )
   const streamEnd = endOf(`streams INDEXED BY streams_damaged WHERE state = ${streamState.damaged}`)
-  const blobEnd = endOf(
-    `blobs INDEXED BY blobs_damaged WHERE state IN (${blobState.damaged}, ${blobState.goneDamaged})`,
-  )
+  const blobEnd = endOf(`blobs INDEXED BY blobs_damaged WHERE state IN ${unreadableStates}`)
   const stretches = [
     { found: replaceable, end: streamEnd },
     { found: joinable, end: blobEnd },
@@ -167,7 +166,7 @@ export function createHolderLookUp({ prepare }: Connection): HolderLookUp {
     `SELECT 1 FROM json_each(?) j
      CROSS JOIN "references" r ON r.blob_id = j.value
      CROSS JOIN manifests m ON m.id = r.manifest_id
-     WHERE m.state = 0 OR EXISTS (SELECT 1 FROM manifest_leases l
+     WHERE m.state = ${manifestState.staged} OR EXISTS (SELECT 1 FROM manifest_leases l
        WHERE l.manifest_id = m.id AND l.is_base = 0) LIMIT 1`,
   )
   return {

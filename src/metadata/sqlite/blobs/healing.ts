@@ -6,7 +6,7 @@
  *  All of it is one transaction, because no reader may see the new copy with the old lengths. It
  *  is refused while an upload in progress refers to the blob, since that upload may have been
  *  measured already. */
-import { blobState, streamState } from '../../../../schema/content.ts'
+import { blobState, streamState, unreadableStates } from '../../../../schema/content.ts'
 import type { Healing, HealingOutcome, MeasuredHolder, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Damage } from './damage.ts'
@@ -69,7 +69,7 @@ function createSwap(
   // Holders of a file that was registered over a stream after it healed in place are not measured.
   const isDamaged = prepare<[number | null, number]>(
     `SELECT 1 FROM blobs b LEFT JOIN streams d ON d.id = ?
-     WHERE b.id = ? AND iif(d.id IS NULL, b.state IN (${blobState.damaged}, ${blobState.goneDamaged}),
+     WHERE b.id = ? AND iif(d.id IS NULL, b.state IN ${unreadableStates},
        d.state = ${streamState.damaged})`,
   )
   const isSound = prepare<[number, number]>(

@@ -1,4 +1,5 @@
 /** Where bytes lie: converts rows of blobs and streams to domain types. */
+import { streamState } from '../../../../schema/content.ts'
 import type { BlobPlacement, Copy } from '../../../core/bytes/copy.ts'
 import type { Digest } from '../../../core/bytes/digest.ts'
 import { codecs } from '../connection/codecs.ts'
@@ -67,7 +68,7 @@ export function createPlacing({ prepare }: Connection): {
       offset,
       lengthBytes,
       checks: Buffer.from(checks, 'hex'),
-      damaged: state !== 0,
+      damaged: state === streamState.damaged,
     }
   }
   const toPlacement = (row: PlacementTuple): BlobPlacement => {

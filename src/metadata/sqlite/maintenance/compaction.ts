@@ -1,7 +1,8 @@
 /** Compaction: which packs waste space, what in them is alive, and moving a copy to another
  *  pack. A row is moved only if it still points at the place that was copied, so a copy that
  *  died or was healed in the meantime stays as it is. */
-import { isDeadBeyond, isTiny, packState } from '../../../../schema/content.ts'
+import { sessionState } from '../../../../schema/sessions.ts'
+import { isDeadBeyond, isTiny, packState, streamState } from '../../../../schema/content.ts'
 import { digestFromBytes } from '../../../core/bytes/digest.ts'
 import type { CopyMove, DeadPack, Metadata, PackedCopy, PackOccupancy } from '../../metadata.ts'
 import { codecs } from '../connection/codecs.ts'
@@ -12,7 +13,7 @@ import { newestReadLease, type UnwrittenLeases } from '../artifacts/read-leases.
 
 /** SQL that is true while the upload that wrote pack `p` is in progress: until it ends, the pack
  *  stays, whatever is alive in it. */
-const isUploading = 'EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)'
+const isUploading = `EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = ${sessionState.live})`
 
 /** Each move of a copy changes two index rows. */
 const movesPerStep = 25
@@ -68,7 +69,7 @@ function toPackedCopy(row: CopyRow): PackedCopy {
     offset,
     lengthBytes,
     checks,
-    damaged: row.state !== 0,
+    damaged: row.state === streamState.damaged,
     blob: { digest: digestFromBytes(row.digest), sizeBytes, crc32 },
   }
 }

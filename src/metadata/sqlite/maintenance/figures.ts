@@ -1,6 +1,7 @@
 /** Figures, read from the rollups. Unique bytes that uploads in progress have added are subtracted,
  *  even those of content that another artifact holds by now. The figure is exact while no upload is
  *  in progress. */
+import { manifestState } from '../../../../schema/artifacts.ts'
 import { notFound } from '../../../core/errors.ts'
 import type { Metadata, StoreFigures } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -17,11 +18,12 @@ export function createFigureMethods({
     "SELECT count(*) AS artifacts FROM artifacts INDEXED BY artifacts_damaged WHERE state = 'damaged'",
   )
   const fresh = prepare<[], { bytes: number }>(
-    'SELECT coalesce(sum(fresh_bytes), 0) AS bytes FROM manifests INDEXED BY manifests_staged WHERE state = 0',
+    `SELECT coalesce(sum(fresh_bytes), 0) AS bytes
+     FROM manifests INDEXED BY manifests_staged WHERE state = ${manifestState.staged}`,
   )
   const projectFresh = prepare<[number], { bytes: number }>(
     `SELECT coalesce(sum(project_fresh_bytes), 0) AS bytes
-     FROM manifests INDEXED BY manifests_staged WHERE state = 0 AND project_id = ?`,
+     FROM manifests INDEXED BY manifests_staged WHERE state = ${manifestState.staged} AND project_id = ?`,
   )
   return {
     figures: async () => {

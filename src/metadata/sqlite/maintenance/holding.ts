@@ -1,4 +1,6 @@
 /** SQL conditions: what would still be held if the artifacts of a question were gone. */
+import { sessionState } from '../../../../schema/sessions.ts'
+import { manifestState } from '../../../../schema/artifacts.ts'
 
 /** The question, as parameters of the statements. */
 export interface Question {
@@ -27,7 +29,7 @@ const holdings = [
 const isHolding = holdings.map((holding) => `(${holding})`).join(' OR ')
 
 /** SQL that is true when manifest `m` would be held. */
-export const isManifestHeld: string = `(m.state = 0
+export const isManifestHeld: string = `(m.state = ${manifestState.staged}
   ${holdings
     .map(
       (holding) => `OR EXISTS (SELECT 1 FROM artifacts a INDEXED BY artifacts_holding
@@ -39,7 +41,7 @@ export const isManifestHeld: string = `(m.state = 0
 /** SQL that is true when a skeleton would name stream `s`. */
 export const isNamed: string = `EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id
   AND (EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND (${isHolding}))
-    OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND n.state = 0)))`
+    OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND n.state = ${sessionState.live})))`
 
 /** SQL that is true when a blob would be held by something other than a composite. Of the manifests
  *  asked about, those that are not gone hold it. A holder is usually newer than the gone artifacts,

@@ -2,6 +2,7 @@
  *  sweep without changing any: it starts from manifests that no artifact and no session would
  *  hold, and continues in dying-copies.ts. The cost is a few index lookups per reference of the
  *  artifacts, in steps that yield to other calls. */
+import { manifestState } from '../../../../schema/artifacts.ts'
 import { limits } from '../../../core/limits.ts'
 import { slicesOf } from '../../../core/slices.ts'
 import type { DyingPack, Metadata, PackOccupancy, RemovalQuestion } from '../../metadata.ts'
@@ -100,7 +101,7 @@ function createHolderSearch({
   )
   const dyingManifests = prepare<[number, number], HolderRow & Position>(
     `SELECT 0 AS at, id, id AS manifestId, NULL AS contentId FROM manifests
-     WHERE state = 3 AND id > ? ORDER BY id LIMIT ?`,
+     WHERE state = ${manifestState.dying} AND id > ? ORDER BY id LIMIT ?`,
   )
   const uncleared = prepare<[number, number], HolderRow & Position>(
     `SELECT 0 AS at, id, manifest_id AS manifestId, content_id AS contentId

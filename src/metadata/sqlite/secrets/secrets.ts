@@ -1,5 +1,6 @@
 /** Credentials in artifacts: stored by tree and by content, so that what is uploaded again need
  *  not be scanned again. */
+import { blobState } from '../../../../schema/content.ts'
 import { manifestState } from '../../../../schema/artifacts.ts'
 import { type Digest, digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { notFound } from '../../../core/errors.ts'
@@ -68,12 +69,12 @@ function createScans({
 }: Connection): Pick<SecretMetadata, 'readScans' | 'recordScans' | 'recordSecrets'> {
   const scans = prepare<[string, number], { digest: Digest; found: string | null }>(
     `SELECT lower(hex(b.digest)) AS digest, l.found
-     FROM json_each(?) j CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     FROM json_each(?) j CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < ${blobState.filling}
      CROSS JOIN looked_blobs l ON l.blob_id = b.id AND l.rules = ?`,
   )
   const addScan = prepare<[number, string | null, Buffer]>(
     `INSERT OR REPLACE INTO looked_blobs (blob_id, rules, found)
-     SELECT id, ?, ? FROM blobs WHERE digest = ? AND state < 2`,
+     SELECT id, ?, ? FROM blobs WHERE digest = ? AND state < ${blobState.filling}`,
   )
   const setTree = prepare<[number, number, number]>(
     `UPDATE manifests SET secret_rules = ?, secrets_passed_over = ?

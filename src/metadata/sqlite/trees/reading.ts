@@ -1,4 +1,5 @@
 /** Reading: from an artifact to its entries, and from entries to places in packs. */
+import { blobState } from '../../../../schema/content.ts'
 import { addTo } from '../../../core/groups.ts'
 import type { Part } from '../../../core/bytes/copy.ts'
 import { type Digest, digestFromBytes } from '../../../core/bytes/digest.ts'
@@ -129,7 +130,7 @@ export function createStreamMethods(connection: Connection): StreamMethods {
     connection,
     `${copyColumns}, j.key, b.size_bytes, b.crc32`,
     `FROM json_each(?) j
-     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < ${blobState.filling}
      CROSS JOIN streams s ON s.id = b.joining_stream_id`,
   )
   const digests = prepare<[number, number, number], { digest: Buffer; sizeBytes: number }>(

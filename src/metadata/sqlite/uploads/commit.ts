@@ -103,7 +103,8 @@ function createManifestPublication(
   publish(session: SessionRow, manifest: ManifestRow): number
 } {
   const findLive = prepare<[number, Buffer], { id: number }>(
-    'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
+    `SELECT id FROM manifests
+     WHERE project_id = ? AND tree_digest = ? AND state = ${manifestState.live}`,
   )
   const isLeased = prepare<[number, number]>(
     'SELECT 1 FROM manifest_leases WHERE session_id = ? AND manifest_id = ?',

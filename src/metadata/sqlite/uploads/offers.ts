@@ -1,5 +1,6 @@
 /** Negotiated uploads: sessions that outlive a request and a process, what clients have sent in
  *  them, and what clients need not send. */
+import { manifestState } from '../../../../schema/artifacts.ts'
 import { randomBytes } from 'node:crypto'
 import { offeredKind, sessionState } from '../../../../schema/sessions.ts'
 import {
@@ -29,7 +30,7 @@ export function createOfferSessions(
 ): SessionMethods {
   const { prepare, stage } = connection
   const findByOffer = prepare<[Buffer, number], { name: string }>(
-    'SELECT name FROM sessions WHERE offer = ? AND state = 0 AND project_id = ?',
+    `SELECT name FROM sessions WHERE offer = ? AND state = ${sessionState.live} AND project_id = ?`,
   )
   const renew = prepare<[number, string]>(
     'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ?',
@@ -44,7 +45,8 @@ export function createOfferSessions(
   )
   const find = prepare<[string], { projectId: number; project: ProjectName; offer: Buffer | null }>(
     `SELECT s.project_id AS projectId, p.owner_repo AS project, s.offer
-     FROM sessions s JOIN projects p ON p.id = s.project_id WHERE s.name = ? AND s.state = 0`,
+     FROM sessions s JOIN projects p ON p.id = s.project_id
+     WHERE s.name = ? AND s.state = ${sessionState.live}`,
   )
   const packBytes = prepare<[number], { bytes: number }>(
     'SELECT coalesce(sum(size_bytes), 0) AS bytes FROM packs WHERE session_id = ?',
@@ -117,7 +119,8 @@ export function createKnownTrees(connection: Connection): TreeMethods {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const findManifest = prepare<[number, Buffer], { id: number }>(
-    'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
+    `SELECT id FROM manifests
+     WHERE project_id = ? AND tree_digest = ? AND state = ${manifestState.live}`,
   )
   // An artifact that holds anything damaged is not `available`, and nothing that a live artifact
   // refers to is deleted.

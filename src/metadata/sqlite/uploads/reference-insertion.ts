@@ -1,4 +1,5 @@
 /** Inserts the references of a staged manifest to blobs, page by page. */
+import { blobState } from '../../../../schema/content.ts'
 import type { BlobPlacement } from '../../../core/bytes/copy.ts'
 import type { Digest } from '../../../core/bytes/digest.ts'
 import type { Entry } from '../../../core/manifest/entry.ts'
@@ -30,17 +31,17 @@ export function createReferenceInsertion(
   // Blobs of entries that name a digest.
   const findLeased = createFinder(
     connection,
-    `CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+    `CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < ${blobState.filling}
      CROSS JOIN leases l ON l.session_id = ? AND l.blob_id = b.id
      ${placementJoin}
-     WHERE b.state = 0`,
+     WHERE b.state = ${blobState.live}`,
   )
   // Blobs of entries that come from a leased manifest.
   const findHeld = createFinder(
     connection,
     `CROSS JOIN blobs b ON b.id = j.value
      ${placementJoin}
-     WHERE b.state = 0 AND EXISTS (SELECT 1 FROM manifest_leases l
+     WHERE b.state = ${blobState.live} AND EXISTS (SELECT 1 FROM manifest_leases l
        CROSS JOIN "references" r ON r.manifest_id = l.manifest_id AND r.blob_id = b.id
        WHERE l.session_id = ?)`,
   )

@@ -1,5 +1,7 @@
 /** Sessions: an ingest in progress, and what it claims. The rows of an ended session are deleted
  *  in small steps, which also makes the blobs that it leased candidates for sweep. */
+import { sessionState } from '../../../../schema/sessions.ts'
+import { blobState, streamState } from '../../../../schema/content.ts'
 import { randomBytes } from 'node:crypto'
 import { manifestState } from '../../../../schema/artifacts.ts'
 import type { Digest } from '../../../core/bytes/digest.ts'
@@ -28,10 +30,12 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
      UNION SELECT session_id FROM manifest_leases WHERE is_base = 0`,
   )
   const insert = prepare<[string, number, number, number]>(
-    'INSERT INTO sessions (name, project_id, state, created_at, leased_until) VALUES (?, ?, 0, ?, ?)',
+    `INSERT INTO sessions (name, project_id, state, created_at, leased_until)
+     VALUES (?, ?, ${sessionState.live}, ?, ?)`,
   )
   const renew = prepare<[number, string]>(
-    'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ? AND state = 0',
+    `UPDATE sessions SET leased_until = max(leased_until, ?)
+     WHERE name = ? AND state = ${sessionState.live}`,
   )
   // Ended sessions that still have rows have a lease of 0, so this finds them too.
   const listExpired = prepare<[number, number, number], { name: string }>(
@@ -74,8 +78,8 @@ export function createClaiming(connection: Connection): ClaimMethods {
     connection,
     `s.id, lower(hex(s.digest)), s.codec, s.length_bytes, b.id, lower(hex(b.digest)), b.size_bytes, b.crc32`,
     `FROM json_each(?) j
-     CROSS JOIN streams s ON s.digest = unhex(j.value) AND s.state = 0
-     CROSS JOIN blobs b ON b.id = s.blob_id AND b.state = 0`,
+     CROSS JOIN streams s ON s.digest = unhex(j.value) AND s.state = ${streamState.live}
+     CROSS JOIN blobs b ON b.id = s.blob_id AND b.state = ${blobState.live}`,
   )
   const blobs = prepareRows<[string], ClaimedBlob>(
     connection,
@@ -142,9 +146,9 @@ const claimedBlobColumns = 'b.id, lower(hex(b.digest)), b.size_bytes, b.crc32, s
 
 /** The live blobs `b` of a list of digests, and their joining streams `s`. */
 const claimedBlobSource = `FROM json_each(?) j
-  CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+  CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < ${blobState.filling}
   LEFT JOIN streams s ON s.id = b.joining_stream_id
-  WHERE b.state = 0`
+  WHERE b.state = ${blobState.live}`
 
 type ClaimedBlob = [
   id: number,
@@ -155,5 +159,5 @@ type ClaimedBlob = [
 ]
 
 function toKnownBlob([, digest, sizeBytes, crc32, joiningState]: ClaimedBlob): KnownBlob {
-  return { digest, sizeBytes, crc32, joins: joiningState === 0 }
+  return { digest, sizeBytes, crc32, joins: joiningState === streamState.live }
 }

@@ -16,12 +16,13 @@ export function createManifestOpening(connection: Connection): Metadata['stageMa
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const findLive = prepare<[number, Buffer], { id: number; entryCount: number }>(
-    'SELECT id, entry_count AS entryCount FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
+    `SELECT id, entry_count AS entryCount FROM manifests
+     WHERE project_id = ? AND tree_digest = ? AND state = ${manifestState.live}`,
   )
   const leaseManifest = createManifestLeaser(connection)
   // Manifests of an earlier attempt at this commit.
   const dropStaged = prepare<[number]>(
-    `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = 0`,
+    `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = ${manifestState.staged}`,
   )
   const insert = prepare<[number, Buffer, number, number, number, number], { id: number }>(
     `INSERT INTO manifests (project_id, tree_digest, entry_count, file_count, logical_bytes, state, session_id,
@@ -158,7 +159,7 @@ export function createContentStaging(
      CROSS JOIN blobs b ON b.id = s.blob_id
      WHERE b.copy_stream_id IS NOT s.id
        OR NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.manifest_id IN
-         (SELECT m.id FROM manifests m WHERE m.session_id = ? AND m.state = 0
+         (SELECT m.id FROM manifests m WHERE m.session_id = ? AND m.state = ${manifestState.staged}
           UNION ALL SELECT l.manifest_id FROM manifest_leases l WHERE l.session_id = ?))`,
   )
 
