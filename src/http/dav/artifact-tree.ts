@@ -5,7 +5,7 @@ import { followLink } from '../../browse/links.ts'
 import { type Entry, baseName } from '../../core/manifest/entry.ts'
 import { limits } from '../../core/limits.ts'
 import type { Artifact, Metadata } from '../../metadata/metadata.ts'
-import { folderItem, type Item, type Place } from './place.ts'
+import { folderItem, folderOf, type Item, type Place } from './place.ts'
 
 type Reader = Pick<Metadata, 'findEntry' | 'listDirectory'>
 
@@ -37,7 +37,7 @@ export async function findInside(
 }
 
 function folderAt(reader: Reader, artifact: Artifact, directory: string, item: Item): Place {
-  return { kind: 'folder', item, children: () => listItems(reader, artifact, directory) }
+  return folderOf(item, listItems(reader, artifact, directory))
 }
 
 /** In path order. */

@@ -44,7 +44,7 @@ async function listProperties(context: AppContext, c: AppRequest): Promise<Respo
   const place = await findPlace({ context, principal }, segments)
   const isFolder = place.kind === 'folder'
   const path = formatPath(segments) + (isFolder && segments.length > 0 ? '/' : '')
-  const children = isFolder && depth === '1' ? place.children() : []
+  const children = isFolder && depth === '1' ? place.children : []
   const texts = multistatus({ path, item: place.item, children }, wanted, context.now())
   return await sendPieces(context, c, inPieces(texts, String), {
     status: 207,

@@ -1,6 +1,6 @@
 /** Writes the response to PROPFIND (RFC 4918 §13, §14.16). */
 import { mediaTypeOf } from '../body/media-type.ts'
-import type { Item } from './place.ts'
+import type { Item, Items } from './place.ts'
 import { davNamespace, type PropertyName, type Wanted } from './propfind.ts'
 
 export const xmlType = 'application/xml; charset=utf-8'
@@ -31,7 +31,7 @@ export async function* multistatus(
 interface MultistatusOf {
   path: string
   item: Item
-  children: AsyncIterable<Item> | Iterable<Item>
+  children: Items
 }
 
 /** A percent-encoded path has no `&` and no `<`. */

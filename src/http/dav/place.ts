@@ -12,10 +12,17 @@ export interface Item {
   content: { sizeBytes: number; digest: Digest } | null
 }
 
+export type Items = AsyncIterable<Item> | Iterable<Item>
+
 export type Place =
-  | { kind: 'folder'; item: Item; children(): AsyncIterable<Item> | Iterable<Item> }
+  /** `children`: to be iterated at most once, and read only then. */
+  | { kind: 'folder'; item: Item; children: Items }
   /** `path`: of the content, which differs from the address for a symlink. */
   | { kind: 'file'; item: Item; artifact: Artifact; path: string }
+
+export function folderOf(item: Item, children: Items): Place {
+  return { kind: 'folder', item, children }
+}
 
 export function folderItem(name: string, createdAt: number | null = null): Item {
   return { name, createdAt, modifiedAt: createdAt, content: null }

@@ -22,7 +22,7 @@ import { readableProjects, readLive, readProject, requireReadProject } from '../
 import { walkArtifacts } from '../artifact/walk-artifacts.ts'
 import type { AppContext } from '../context.ts'
 import { artifactItem, findInside } from './artifact-tree.ts'
-import { folderItem, type Item, type Place } from './place.ts'
+import { folderItem, folderOf, type Item, type Place } from './place.ts'
 
 /** What a folder lists: the newest runs, branches of recent runs, and the names among the newest
  *  artifacts of a branch. The rest is found by name; clients read whole listings. */
@@ -102,10 +102,6 @@ function projectFolder({ principal }: Visit, { name, createdAt }: Project, repo:
   )
 }
 
-function folderOf(item: Item, items: Iterable<Item>): Place {
-  return { kind: 'folder', item, children: () => items }
-}
-
 /** A folder of a project: its groups of artifacts, one group, and an artifact of it. */
 interface View {
   all(visit: Visit, project: Project): Place
@@ -116,21 +112,16 @@ interface View {
 }
 
 const runs: View = {
-  all: (visit, project) => ({
-    kind: 'folder',
-    item: folderItem('runs'),
-    children: () => listRuns(visit, project),
-  }),
+  all: (visit, project) => folderOf(folderItem('runs'), listRuns(visit, project)),
   one: async ({ context, principal }, { id: projectId, name: project }, group) => {
     const run = parsePositiveInteger(group, 'run')
     const mayRead = mayReadRun(principal, { project, runNumber: run })
     const found = mayRead ? await context.metadata.findRun(projectId, run) : undefined
     if (found === undefined) throw notFound(`run ${run} of ${project}`)
-    return {
-      kind: 'folder',
-      item: folderItem(group, found.createdAt),
-      children: () => newestOfEachName(walkArtifacts(context, { projectId, run })),
-    }
+    return folderOf(
+      folderItem(group, found.createdAt),
+      newestOfEachName(walkArtifacts(context, { projectId, run })),
+    )
   },
   reference: (project, group, name) => ({
     kind: 'run',
@@ -180,20 +171,12 @@ async function* newestOfEachName(
 const latest: View = {
   all: (visit, project) => {
     requireReadProject(visit.principal, project.name)
-    return {
-      kind: 'folder',
-      item: folderItem('latest'),
-      children: () => listBranches(visit, project),
-    }
+    return folderOf(folderItem('latest'), listBranches(visit, project))
   },
   one: async (visit, project, group) => {
     requireReadProject(visit.principal, project.name)
     const branch = await findBranch(visit.context, project, branchOf(group))
-    return {
-      kind: 'folder',
-      item: folderItem(group),
-      children: () => listLatest(visit, project, branch),
-    }
+    return folderOf(folderItem(group), listLatest(visit, project, branch))
   },
   reference: (_project, group, name) => ({ kind: 'latest', branch: branchOf(group), name }),
 }
