@@ -17,9 +17,8 @@ export function createVisitors({ publicRequestsMax }: { publicRequestsMax: numbe
       // again.
       if (outgoing === undefined || outgoing.destroyed || admitted.has(outgoing)) return
       if (admitted.size >= publicRequestsMax) {
-        const what = 'visitors'
         const reason = `${publicRequestsMax} requests of visitors are in progress (TROVE_PUBLIC_REQUESTS): sign in, or try again later`
-        throw storeError('busy', reason, { what })
+        throw storeError('busy', reason, { what: 'visitors' })
       }
       admitted.add(outgoing)
       outgoing.once('close', () => {
