@@ -42,8 +42,8 @@ export interface Actor {
   /** Null unless the actor is a job. */
   run: number | null
   job: string | null
-  /** Whom the identity provider named, after single sign-on. Absent in rows of older versions. */
-  person?: string | null
+  /** Whom the identity provider named, after single sign-on. */
+  person: string | null
   /** The token's id, then the ids of the tokens it descends from. For a browser session the first
    *  id is the session's. */
   tokenIds: readonly string[]

@@ -24,7 +24,7 @@ const metadata = openSqliteMetadata({
     if (killAt === Infinity && sql.startsWith('insert into "audit_log"')) acts.push(statements)
   },
 })
-const by = { kind: 'job', run: 1, job: 'build', tokenIds: ['a'], origin: 'api' }
+const by = { kind: 'job', run: 1, job: 'build', person: null, tokenIds: ['a'], origin: 'api' }
 const author = { at: 2_000, by }
 const say = (event) => writeSync(1, `${JSON.stringify(event)}\n`)
 

@@ -27,7 +27,7 @@ export function authorOf(
   return { at: now(), by: actorOf(principal, origin) }
 }
 
-/** The wire form of an actor, without the ids of tokens. Rows of older versions name no person. */
+/** The wire form of an actor, without the ids of tokens. */
 export function actorMessage({ kind, run, job, person }: Actor): z.infer<typeof actorSchema> {
-  return { kind, run, job, person: person ?? null }
+  return { kind, run, job, person }
 }

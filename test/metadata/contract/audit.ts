@@ -6,7 +6,14 @@ import type { Act, ActFilter } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'
 
-const by: Actor = { kind: 'job', run: 7, job: 'build', tokenIds: ['a', 'b'], origin: 'api' }
+const by: Actor = {
+  kind: 'job',
+  run: 7,
+  job: 'build',
+  person: null,
+  tokenIds: ['a', 'b'],
+  origin: 'api',
+}
 const author = { at: 5_000, by }
 const removal = { state: 'deleted', reason: 'deleted', now: 5_000, undoMs: 1_000 } as const
 

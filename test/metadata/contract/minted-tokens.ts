@@ -6,7 +6,14 @@ import type { MintedToken } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 
 const app = parseProjectName('octo/app')
-const by: Actor = { kind: 'person', run: null, job: null, tokenIds: ['m'], origin: 'api' }
+const by: Actor = {
+  kind: 'person',
+  run: null,
+  job: null,
+  person: null,
+  tokenIds: ['m'],
+  origin: 'api',
+}
 
 function tokenOf(id: string, more: Partial<MintedToken> = {}): MintedToken {
   return {

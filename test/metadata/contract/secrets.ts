@@ -5,7 +5,14 @@ import type { SecretInTree } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'
 
-const by: Actor = { kind: 'person', run: null, job: null, tokenIds: ['m'], origin: 'page' }
+const by: Actor = {
+  kind: 'person',
+  run: null,
+  job: null,
+  person: null,
+  tokenIds: ['m'],
+  origin: 'page',
+}
 const page = { now: 3_000, limit: 10 }
 
 function secretIn(path: string, content: string, line = 1): SecretInTree {
