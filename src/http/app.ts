@@ -170,12 +170,12 @@ const secure: MiddlewareHandler<AppEnv> = async (c, next) => {
   // Documents of artifacts are framed by our pages; their own policy says who may frame them.
   if (!c.req.path.startsWith('/content/')) headers.set('x-frame-options', 'DENY')
   if (!headers.has('referrer-policy')) headers.set('referrer-policy', 'same-origin')
-  if (!headers.has('content-security-policy')) headers.set('content-security-policy', pagePolicy)
+  // Pages and files set their own.
+  if (!headers.has('content-security-policy')) headers.set('content-security-policy', emptyPolicy)
 }
 
-const pagePolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-  "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+const emptyPolicy =
+  "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 
 function rejectWhileStopping(context: AppContext): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
