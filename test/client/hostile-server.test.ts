@@ -1,7 +1,7 @@
 /** A misbehaving server cannot make a download write outside DEST, or leave content other than
  *  announced. */
 import { createServer, type RequestListener } from 'node:http'
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
@@ -11,6 +11,7 @@ import { fetchEnd, writeFetchedHead } from '../../src/core/bytes/blob-exchange.t
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { manifestHeader } from '../../src/core/manifest/manifest.ts'
 import { changesHeader } from '../../src/core/manifest/manifest-changes.ts'
+import { encodeTimes } from '../../src/core/manifest/modification-times.ts'
 import { createByteWriter } from '../../src/core/bytes/varint.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { listen } from './listen.ts'
@@ -19,8 +20,8 @@ import { describeTree, makeDirectory } from './tree.ts'
 const right = Buffer.from('the content that was announced')
 const digest = digestOf(right)
 
-function file(path: string): string {
-  return `f 644 ${right.length} ${digest} ${path}\n`
+function file(path: string, { content = right, mode = '644' } = {}): string {
+  return `f ${mode} ${content.length} ${digestOf(content)} ${path}\n`
 }
 
 function link(path: string, target: string): string {
@@ -170,6 +171,28 @@ test.each([
   expect(left).toEqual([])
 })
 
+test('a stream that is too long to be held is written as it arrives, but only into a large file', async () => {
+  const content = Buffer.concat(
+    Array.from({ length: 9 * 16 }, (_, index) => Buffer.alloc(64 * 1024, index)),
+  )
+  const whole = await download([file('a', { content })], [{ ordinal: 0, content }])
+  expect([whole.error, whole.left]).toEqual([undefined, ['dest/a']])
+  const { error, left } = await download([file('a')], [{ ordinal: 0, content }])
+  expect(error).toBeInstanceOf(AnswerError)
+  expect(left).toEqual([])
+})
+
+test('a page of entries that no server would send is not received', async () => {
+  const tree = createByteWriter()
+  tree.raw(Buffer.from(manifestHeader))
+  tree.varint(2 ** 40)
+  const url = await listen(createServer((_, response) => void response.write(tree.bytes())))
+  const client = createClient({ url, token: 'x', cacheDir: null })
+  const artifact = { id: 1, treeDigest: treeDigestOf([]) }
+  const download = client.download({ artifact, destination: await makeDirectory() })
+  await expect(download).rejects.toThrow('a page of 1099511627776 bytes is too large')
+})
+
 test('contents without a file that was asked for are rejected', async () => {
   const { error, left } = await download([file('a')], [])
   expect(error).toMatchObject({
@@ -201,27 +224,45 @@ test('a response whose end arrives late does not hold on to its connection', asy
   expect(counts).toEqual([2, 2])
 })
 
+function files(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => file(`d/${1000 + index}`))
+}
+
+const kept = files(300)
+
+interface TwiceOptions {
+  /** The first tree. */
+  before?: string[]
+  /** The streams of the second tree. */
+  sent?: Sent[]
+  /** The times of the second tree, in pages; empty: no entry has any. */
+  times?: number[][]
+}
+
 /** Downloads many files, and then a second tree: as changes and, since an unusable response is
  *  requested again, as a whole. */
 async function downloadTwice(
   changes: string[],
   lines: string[],
-): Promise<{ error: unknown; asked: string[] }> {
-  const before = Array.from({ length: 300 }, (_, index) => file(`d/${1000 + index}`))
+  { before = kept, sent = [], times = [] }: TwiceOptions = {},
+): Promise<{ error: unknown; asked: string[]; destination: string }> {
   const told = createByteWriter()
   told.raw(Buffer.from(changesHeader))
   told.sized(Buffer.from(changes.join('')))
   told.byte(0)
-  // Times: no entry has any.
-  told.varint(10_000)
-  told.byte(0)
-  const [first, second] = [answering(before, [{ ordinal: 0 }]), answering(lines, [])]
+  told.varint(times[0]?.length ?? 10_000)
+  for (const page of times) told.sized(encodeTimes(page))
+  if (times.length === 0) told.byte(0)
+  const [first, second] = [
+    answering(before, [{ ordinal: before.indexOf(kept[0]!) }]),
+    answering(lines, sent),
+  ]
   const asked: string[] = []
   const server = createServer((request, response) => {
     const url = request.url ?? ''
-    asked.push(url.replace('/api/v1/artifacts/', ''))
+    asked.push(url.replace(/^\/api\/v1\/(?:artifacts\/)?/, ''))
     if (!url.includes('/artifacts/2/tree?base=1'))
-      return (url.includes('/2/') ? second : first)(request, response)
+      return (/\/2\/|=2$/.test(url) ? second : first)(request, response)
     request.resume()
     response.setHeader('content-type', changesMediaType).end(told.bytes())
     return undefined
@@ -236,20 +277,43 @@ async function downloadTwice(
   const destination = join(directory, 'dest')
   await client.download({ artifact: artifact(1, before), destination })
   asked.length = 0
-  const failure = client.download({ artifact: artifact(2, lines), destination })
+  const failure = client.download({ artifact: artifact(2, lines), destination, delete: true })
   const error: unknown = await failure.then(
     () => undefined,
     (reason: unknown) => reason,
   )
-  return { error, asked }
+  return { error, asked, destination }
 }
 
-const kept = Array.from({ length: 300 }, (_, index) => file(`d/${1000 + index}`))
-
-test('correct changes are the only request', async () => {
-  const { error, asked } = await downloadTwice(['- d/1007\n'], kept.toSpliced(7, 1))
-  expect([error, asked]).toEqual([undefined, ['2/tree?base=1']])
-})
+test.each([[['e']], [[]]])(
+  'correct changes are the only request, and do what the whole tree would, with the new paths %j',
+  async (paths: string[]) => {
+    const content = Buffer.from('other content')
+    const [script, other] = [file('d/1010', { mode: '755' }), file('d/1020', { content })]
+    const added = paths.map((path) => file(path, { content }))
+    // More than is read in one piece.
+    const before = files(1000)
+    const lines = [...before.with(10, script).with(20, other).toSpliced(7, 1), ...added]
+    const made = await downloadTwice(['- d/1007\n', script, other, ...added], lines, {
+      before,
+      sent: [{ ordinal: 19, content }],
+      times: [Array(600).fill(19), Array(lines.length - 600).fill(7)],
+    })
+    const asked = ['2/tree?base=1', 'blobs/fetch?artifact=2']
+    expect([made.error, made.asked]).toEqual([undefined, asked])
+    const { d, ...told } = await describeTree(made.destination)
+    expect(d).toBe('directory 755')
+    const wanted = lines.map((line) => {
+      const [, mode, , sha256, path = ''] = line.trim().split(' ')
+      return [path, `file ${mode} ${sha256}`]
+    })
+    expect(told).toEqual(Object.fromEntries(wanted))
+    for (const path of ['d/1020', ...paths]) {
+      const { mtimeMs } = await stat(join(made.destination, path))
+      expect([path, mtimeMs]).toEqual([path, path === 'e' ? 7000 : 19_000])
+    }
+  },
+)
 
 test('changes that lead to another tree than the announced one are not used', async () => {
   const { error, asked } = await downloadTwice(['- d/1007\n'], kept.toSpliced(8, 1))
@@ -259,10 +323,17 @@ test('changes that lead to another tree than the announced one are not used', as
 test.each([
   ['an entry below a file', file('d/1007/x'), kept.toSpliced(8, 0, file('d/1007/x'))],
   ['a path that leads out of DEST', file('d/../../x'), [file('d/../../x'), ...kept]],
+  [
+    'a symlink in place of the directory of entries',
+    link('d', '..'),
+    [link('d', '..'), ...kept],
+    ['d 700 d\n', ...kept],
+  ],
   ['a line without a mode', file('d/1007').replace('644', '6!4'), null],
   ['a line without a digest', file('d/1007').replace(digest, 'x'.repeat(64)), null],
-])('%s is also rejected in changes', async (_, change, whole) => {
-  const { error, asked } = await downloadTwice([change], whole ?? kept.with(7, change))
+])('%s is also rejected in changes', async (_, change, whole, before = kept) => {
+  const lines = whole ?? kept.with(7, change)
+  const { error, asked } = await downloadTwice([change], lines, { before })
   expect(asked).toEqual(['2/tree?base=1', '2/tree'])
   expect(error).toBeInstanceOf(Error)
 })
