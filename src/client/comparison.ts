@@ -5,11 +5,14 @@ import type {
   WireDifference,
 } from '../api/comparison-messages.ts'
 import { apiRoot } from '../api/paths.ts'
+import { limits } from '../core/limits.ts'
+import { formatCount } from '../core/units.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run/run.ts'
 import { NetworkError } from './transport/network-error.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'
+import { unreadableAnswer } from './transport/proxy-error.ts'
 import { parseMessage } from './transport/message.ts'
 
 export interface ReceivedComparison {
@@ -35,6 +38,10 @@ export async function readComparison(
   const first = await lines.next()
   if (first.done === true) throw broken(server)
   const received = parseMessage<WireComparisonHead>(server, first.value, ['totals', 'differences'])
+  if (received.differences > limits.compareDifferencesMax) {
+    const most = formatCount(limits.compareDifferencesMax)
+    throw unreadableAnswer(server, `a comparison with more than ${most} differences`)
+  }
   return { head: received, differences: differencesOf(server, lines, received.differences) }
 }
 
@@ -58,6 +65,7 @@ async function* differencesOf(
   let left = count
   for await (const line of lines) {
     left -= 1
+    if (left < 0) throw unreadableAnswer(server, `more than the ${count} announced differences`)
     yield parseMessage<WireDifference>(server, line, ['kind', 'path'])
   }
   if (left > 0) throw broken(server)

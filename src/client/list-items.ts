@@ -1,9 +1,36 @@
 /** Lists that the server returns in pages. */
 import { limits } from '../core/limits.ts'
-import { requestJson, type ServerAccess } from './transport/http.ts'
+import { formatCount } from '../core/units.ts'
+import { type ApiRequest, requestJson, type ServerAccess } from './transport/http.ts'
+import { unreadableAnswer } from './transport/proxy-error.ts'
+
+/** Upper bound on what `withinBound` lets pass: some hundred megabytes. A run has at most 10,000
+ *  live artifacts. */
+const heldItemsMax = 100_000
+
+interface Page<Item> {
+  items: Item[]
+  nextCursor: string | null
+}
+
+/** Requests the page of a list that begins at `cursor`. Errors: those of `requestJson`; AnswerError
+ *  or ProxyRefusal, when it has more than `limit` items or leads to itself. */
+export async function readListPage<List extends Page<unknown>>(
+  server: ServerAccess,
+  { path, query, signal }: Pick<ApiRequest, 'path' | 'query' | 'signal'>,
+  { limit, cursor }: { limit: number; cursor: string | null },
+): Promise<List> {
+  const request = { path, query: { ...query, limit, cursor }, signal }
+  const page = await requestJson<List>(server, request, ['items', 'nextCursor'])
+  if (page.items.length > limit)
+    throw unreadableAnswer(server, `${page.items.length} items instead of at most ${limit}`)
+  if (page.nextCursor !== null && page.nextCursor === cursor)
+    throw unreadableAnswer(server, 'a page that is followed by itself')
+  return page
+}
 
 /** Yields the items of a paged list, fetching pages as needed, of at most `pageMax` items. Errors:
- *  those of `requestJson`. */
+ *  those of `readListPage`. */
 export async function* listItems<Item>(
   server: ServerAccess,
   path: string,
@@ -12,16 +39,27 @@ export async function* listItems<Item>(
   pageMax: number = limits.listPageMax,
 ): AsyncGenerator<Item, void, undefined> {
   let cursor: string | null = null
+  const limit = Math.min(pageMax, limits.listPageMax)
   do {
-    const query = { ...filter, limit: Math.min(pageMax, limits.listPageMax), cursor }
-    const page: { items: Item[]; nextCursor: string | null } = await requestJson(
-      server,
-      { path, query, signal },
-      ['items', 'nextCursor'],
-    )
+    const request = { path, query: filter, signal }
+    const page: Page<Item> = await readListPage(server, request, { limit, cursor })
     yield* page.items
     cursor = page.nextCursor
   } while (cursor !== null)
+}
+
+/** Passes on the items of a list that its reader holds as a whole. Errors: those of the list;
+ *  AnswerError or ProxyRefusal, when there are more than `heldItemsMax`. */
+export async function* withinBound<Item>(
+  server: ServerAccess,
+  all: AsyncIterable<Item>,
+): AsyncGenerator<Item, void, undefined> {
+  let count = 0
+  for await (const item of all) {
+    if (++count > heldItemsMax)
+      throw unreadableAnswer(server, `a list of more than ${formatCount(heldItemsMax)} items`)
+    yield item
+  }
 }
 
 /** Takes the first items of a list, and tells whether there are more. */

@@ -5,6 +5,7 @@ import { manifestPath } from '../api/paths.ts'
 import { openAnswer, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'
 import { NetworkError } from './transport/network-error.ts'
+import { unreadableAnswer } from './transport/proxy-error.ts'
 import { parseMessage } from './transport/message.ts'
 
 /** Yields all entries, or the entry `under` and everything below it. `files`, where it is known,
@@ -27,6 +28,8 @@ export async function* readEntries(
     const entry = parseMessage<WireEntry>(server, line, ['kind', 'path'])
     seen.entries += 1
     if (entry.kind === 'file') seen.files += 1
+    if (seen.files > (files ?? Infinity))
+      throw unreadableAnswer(server, `more files than the ${files} of the artifact`)
     yield entry
   }
   const announced = answer.header(entriesHeader) ?? seen.entries

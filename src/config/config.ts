@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import { type ClientConfig, clientConfigOf, type ClientFlags } from './client-config.ts'
 import type { BucketPlace } from '../core/bucket-place.ts'
 import { limits } from '../core/limits.ts'
+import { manifestEntriesMax } from '../core/manifest/manifest.ts'
 import type { ProjectAccess } from '../core/access/project-access.ts'
 import type { ConflictPolicy } from '../core/policy/project-policy.ts'
 import type { RetentionPolicy } from '../core/policy/retention.ts'
@@ -144,7 +145,7 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     publicUrl: source.ownOrigin('TROVE_PUBLIC_URL') ?? null,
     contentUrl: readContentUrl(source),
     artifactBytesMax: source.size('TROVE_MAX_ARTIFACT', limits.artifactBytesMax),
-    entriesMax: source.integer('TROVE_MAX_ENTRIES', limits.entriesMax, 1, 10_000_000),
+    entriesMax: source.integer('TROVE_MAX_ENTRIES', limits.entriesMax, 1, manifestEntriesMax),
     openUploadsMax: source.integer('TROVE_MAX_OPEN_UPLOADS', limits.openUploadsMax, 1, 10_000_000),
     retention: readRetention(source),
     undoMs: source.duration('TROVE_UNDO', limits.undoMs, 0, 30 * dayMs),

@@ -14,6 +14,7 @@ import { changesHeader } from '../../src/core/manifest/manifest-changes.ts'
 import { encodeTimes } from '../../src/core/manifest/modification-times.ts'
 import { createByteWriter } from '../../src/core/bytes/varint.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
+import { fetchTree } from '../../src/client/download/fetched-tree.ts'
 import { listen } from './listen.ts'
 import { describeTree, makeDirectory } from './tree.ts'
 
@@ -284,6 +285,59 @@ async function downloadTwice(
   )
   return { error, asked, destination }
 }
+
+/** Sends pages until the client hangs up: a tree that never ends. */
+async function fetchEndless(
+  page: (number: number) => string,
+  { times = 0 }: { times?: number } = {},
+): Promise<unknown> {
+  const server = createServer((request, response) => {
+    request.resume()
+    void (async () => {
+      response.write(manifestHeader)
+      for (let number = 0; !response.destroyed; number++) {
+        const pieces = createByteWriter()
+        pieces.sized(Buffer.from(page(number)))
+        pieces.sized(Buffer.alloc(times))
+        response.write(pieces.bytes())
+        await setTimeout(0)
+      }
+    })()
+  })
+  const url = await listen(server)
+  return await fetchTree(
+    { url, token: null },
+    { id: 1, treeDigest: treeDigestOf([]) },
+    {
+      base: null,
+      signal: AbortSignal.timeout(4000),
+      bounds: { entries: 1000, textBytes: 64 * 1024 },
+    },
+  ).catch((error: unknown) => error)
+}
+
+test.each([
+  [
+    'entries',
+    (page: number) =>
+      Array.from({ length: 300 }, (_, index) => `d 755 ${page + 100}${index + 100}\n`).join(''),
+    'more than 1,000 entries',
+  ],
+  [
+    'text',
+    (number: number) => file(`${number + 1e6}${'/x'.repeat(1500)}`),
+    'more than 64.0 KiB of text',
+  ],
+])('%s of a tree that never ends are bounded', async (_, page, message) => {
+  const error = await fetchEndless(page)
+  expect(error).toBeInstanceOf(AnswerError)
+  expect(String(error)).toContain(message)
+})
+
+test('pages of times are no longer than those of their entries', async () => {
+  const error = await fetchEndless((number) => file(`${number + 1e6}`), { times: 10_000 })
+  expect(String(error)).toContain('a page of 10000 bytes is too large')
+})
 
 test.each([[['e']], [[]]])(
   'correct changes are the only request, and do what the whole tree would, with the new paths %j',

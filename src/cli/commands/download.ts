@@ -6,6 +6,7 @@ import type { WireArtifact } from '../../api/messages.ts'
 import type { DownloadProgress } from '../../client/download/downloading.ts'
 import { FileError } from '../../client/files/file-error.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
+import { withinBound } from '../../client/list-items.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { artifactNotFound } from '../../core/errors.ts'
 import { compilePathGlobs, nothingMatches } from '../../core/glob/path-glob.ts'
@@ -180,7 +181,8 @@ async function downloadMatching(
   const root = resolve(target ?? '.')
   const results: Downloaded[] = []
   const names = new Set<string>()
-  for await (const artifact of client.list({ project, run: config.run, signal })) {
+  const all = client.list({ project, run: config.run, signal })
+  for await (const artifact of withinBound(server, all)) {
     // Newest attempt first; older ones with the same name are superseded.
     if (names.has(artifact.name) || !matches(artifact.name)) continue
     names.add(artifact.name)

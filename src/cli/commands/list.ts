@@ -1,7 +1,7 @@
 /** `trove list`: lists artifacts, newest first. */
 import type { WireArtifact, WireArtifactList } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
-import { requestJson } from '../../client/transport/http.ts'
+import { readListPage } from '../../client/list-items.ts'
 import { limits } from '../../core/limits.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
@@ -50,15 +50,10 @@ export const listCommand: Command<typeof flags> = {
         ...narrowing,
         state,
         sort,
-        limit,
-        cursor,
         ...(given.secrets && { secrets: true }),
       }
-      const page: WireArtifactList = await requestJson(
-        server,
-        { path: `${apiRoot}/artifacts`, query, signal },
-        ['items', 'nextCursor', 'total'],
-      )
+      const request = { path: `${apiRoot}/artifacts`, query, signal }
+      const page: WireArtifactList = await readListPage(server, request, { limit, cursor })
       items.push(...page.items)
       total = page.total
       cursor = page.nextCursor

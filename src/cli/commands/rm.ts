@@ -2,6 +2,7 @@
 import { readRun, removeRun } from '../../client/artifacts.ts'
 import type { WireArtifact, WireBulkDeletion } from '../../client/client.ts'
 import { findDeleted, readArtifact } from '../../client/find-artifact.ts'
+import { withinBound } from '../../client/list-items.ts'
 import { hasCode, notFound } from '../../core/errors.ts'
 import {
   parseReferenceOrName,
@@ -162,7 +163,8 @@ async function restoreWhole(
   const { project } = await readRun(server, run.run, { project: run.project ?? named, signal })
   const live = new Set<string>()
   const deleted = new Map<string, WireArtifact>()
-  for await (const artifact of client.list({ project, run: run.run, state: 'any', signal })) {
+  const all = client.list({ project, run: run.run, state: 'any', signal })
+  for await (const artifact of withinBound(server, all)) {
     const place = `${artifact.attempt}/${artifact.name}`
     if (artifact.state !== 'deleted' && artifact.state !== 'expired') live.add(place)
     if (artifact.state === 'deleted' && !deleted.has(place)) deleted.set(place, artifact)

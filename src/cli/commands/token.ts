@@ -8,7 +8,7 @@ import { scopes } from '../../auth/principal.ts'
 import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
 import { mintToken } from '../../auth/tokens.ts'
 import { exchangeIdToken } from '../../client/id-token.ts'
-import { listItems } from '../../client/list-items.ts'
+import { listItems, withinBound } from '../../client/list-items.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import type { ClientConfig } from '../../config/client-config.ts'
 import { readClientConfig, readServerConfig } from '../../config/config.ts'
@@ -113,7 +113,7 @@ async function listTokens({
   const filter = { project: given.project }
   const tokens = listItems<WireMintedToken>(server, `${apiRoot}/tokens`, filter, signal)
   const items: WireMintedToken[] = []
-  for await (const token of tokens) items.push(token)
+  for await (const token of withinBound(server, tokens)) items.push(token)
   if (given.json) await writeJson(stdout, items)
   else await write(stdout, tokenTable(items))
   if (items.length === 0) await write(stderr, 'no tokens\n')

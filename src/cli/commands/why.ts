@@ -4,6 +4,7 @@ import type { WireComparison, WireDifference } from '../../api/comparison-messag
 import type { WireArtifact, WireArtifactDetail } from '../../api/messages.ts'
 import { readGrowth } from '../../client/comparison.ts'
 import { readArtifact, readArtifactDetail } from '../../client/find-artifact.ts'
+import { withinBound } from '../../client/list-items.ts'
 import { artifactOrders, comparison, nameKey } from '../../core/manifest/artifact-order.ts'
 import { notFound } from '../../core/errors.ts'
 import { freedPredicate, whyKept } from '../../core/policy/explanation.ts'
@@ -70,13 +71,13 @@ export const whyCommand: Command<typeof flags> = {
 /** Returns the live artifacts of a run, by name. Errors: UsageError (several projects have the
  *  run), not_found, and those of `openAnswer`. */
 async function artifactsOf(
-  { client, project }: ServerContext,
+  { server, client, project }: ServerContext,
   asked: RunReference,
   signal: AbortSignal,
 ): Promise<Reference[]> {
   const found: WireArtifact[] = []
   const ofRun = { project: asked.project ?? project, run: asked.run, signal }
-  for await (const artifact of client.list(ofRun)) found.push(artifact)
+  for await (const artifact of withinBound(server, client.list(ofRun))) found.push(artifact)
   if (found.length === 0) throw notFound(`@${asked.run}`, `run ${asked.run} has no artifacts`)
   if (found.some((each) => each.project !== found[0]!.project))
     throw new UsageError(`several projects have a run ${asked.run}; choose one with --project`)

@@ -6,7 +6,11 @@ import { artifactPath } from '../../api/paths.ts'
 import { createDigestHasher, type Digest } from '../../core/bytes/digest.ts'
 import { digestMismatch } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { manifestHeader } from '../../core/manifest/manifest.ts'
+import {
+  manifestEntriesMax,
+  manifestHeader,
+  manifestTextBytesMax,
+} from '../../core/manifest/manifest.ts'
 import {
   applyChanges,
   changesHeader,
@@ -19,6 +23,8 @@ import { openAnswer, type ServerAccess } from '../transport/http.ts'
 import { digestIn } from '../transport/message.ts'
 import { NetworkError } from '../transport/network-error.ts'
 import { untilRead } from '../transport/retry.ts'
+import { encodedTimesBytesMax } from '../../core/manifest/modification-times.ts'
+import { formatCount, formatSizeBytes } from '../../core/units.ts'
 import { isFileLine, readFileLine } from '../../core/manifest/manifest-text.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 import type { DestinationCache } from './destination-cache.ts'
@@ -33,6 +39,12 @@ export interface TreeSource {
 const pageBytesMax =
   limits.manifestPageEntries * (limits.pathBytesMax + limits.symlinkTargetBytesMax + 128)
 
+type Bounds = Record<'entries' | 'textBytes', number>
+
+/** Upper bounds on a tree: a hostile server could send one without end. */
+const treeBounds: Bounds = { entries: manifestEntriesMax, textBytes: manifestTextBytesMax }
+
+const lineFeed = 0x0a
 /** Bytes of lines read in one piece, and how long reading may block the event loop. */
 const pieceBytes = 64 * 1024
 const turnMs = 2
@@ -60,10 +72,14 @@ export interface TreeAnswer {
 export async function fetchTree(
   server: ServerAccess,
   artifact: TreeSource,
-  { base, signal }: { base: DestinationCache | null; signal: AbortSignal },
+  {
+    base,
+    signal,
+    bounds = treeBounds,
+  }: { base: DestinationCache | null; signal: AbortSignal; bounds?: Bounds },
 ): Promise<TreeAnswer> {
   const { id, treeDigest } = artifact
-  const wanted = { id, expected: digestIn(server, treeDigest) }
+  const wanted = { id, expected: digestIn(server, treeDigest), bounds }
   const request = {
     path: `${artifactPath(id)}/tree`,
     query: { base: base?.artifactId ?? null },
@@ -83,18 +99,28 @@ export async function fetchTree(
   }
   const open = async (): Promise<Answer> => await openAnswer(server, request)
   const known = await untilRead(open, read, { signal })
-  return known ?? (await fetchTree(server, artifact, { base: null, signal }))
+  return known ?? (await fetchTree(server, artifact, { base: null, signal, bounds }))
 }
 
 /** The digest that the tree of an artifact must have. */
 interface Expectation {
   id: number
   expected: Digest
+  bounds: Bounds
+}
+
+/** Errors: RangeError. */
+function requireWithin(bounds: Bounds, { entries, textBytes }: Bounds): void {
+  if (entries > bounds.entries)
+    throw new RangeError(`a tree of more than ${formatCount(bounds.entries)} entries`)
+  if (textBytes > bounds.textBytes)
+    throw new RangeError(`a tree of more than ${formatSizeBytes(bounds.textBytes)} of text`)
 }
 
 async function readTree(body: BodyReader, artifact: Expectation): Promise<TreeAnswer> {
   const tree = createTreeColumns()
   const hasher = createDigestHasher()
+  let textBytes = 0
   const header = await body.take(Buffer.byteLength(manifestHeader))
   if (header.toString() !== manifestHeader) throw new RangeError('unknown format of a manifest')
   hasher.update(header)
@@ -104,7 +130,9 @@ async function readTree(body: BodyReader, artifact: Expectation): Promise<TreeAn
     hasher.update(lines)
     const before = tree.count
     tree.addLines(lines)
-    tree.addTimes(await readPage(body), tree.count - before)
+    textBytes += lines.length
+    requireWithin(artifact.bounds, { entries: tree.count, textBytes })
+    tree.addTimes(await readTimes(body, tree.count - before), tree.count - before)
   }
   checkDigest(artifact, hasher.digest())
   return { tree, known: null }
@@ -121,9 +149,14 @@ async function readChanges(
   if (header.toString() !== changesHeader)
     throw new RangeError('unknown format of manifest changes')
   const changes: Buffer[] = []
+  let [lines, textBytes] = [0, 0]
   for (;;) {
     const page = await readPage(body)
     if (page.length === 0) break
+    for (let at = page.indexOf(lineFeed); at >= 0; at = page.indexOf(lineFeed, at + 1)) lines += 1
+    textBytes += page.length
+    // Each entry of the base can be removed, and each of the tree be new.
+    requireWithin(artifact.bounds, { entries: lines / 2, textBytes: textBytes / 2 })
     changes.push(page)
   }
   const hasher = createDigestHasher()
@@ -148,8 +181,10 @@ async function readChanges(
   }
   checkDigest(artifact, hasher.digest())
   const timesPerPage = Math.max(1, await readVarint(body))
-  for (let at = 0; at < tree.count; at += timesPerPage)
-    tree.addTimes(await readPage(body), Math.min(timesPerPage, tree.count - at))
+  for (let at = 0; at < tree.count; at += timesPerPage) {
+    const own = Math.min(timesPerPage, tree.count - at)
+    tree.addTimes(await readTimes(body, own), own)
+  }
   return { tree, known }
 }
 
@@ -178,10 +213,15 @@ function checkDigest({ id, expected }: Expectation, actual: Digest): void {
 }
 
 /** Copies the bytes: a slice would keep alive everything that arrived with it. */
-async function readPage(body: BodyReader): Promise<Buffer> {
+async function readPage(body: BodyReader, bytesMax = pageBytesMax): Promise<Buffer> {
   const length = await readVarint(body)
-  if (length > pageBytesMax) throw new RangeError(`a page of ${length} bytes is too large`)
+  if (length > bytesMax) throw new RangeError(`a page of ${length} bytes is too large`)
   return Buffer.from(await body.take(length))
+}
+
+/** Reads the times of `count` entries; the page may be empty. */
+async function readTimes(body: BodyReader, count: number): Promise<Buffer> {
+  return await readPage(body, Math.min(pageBytesMax, encodedTimesBytesMax(count)))
 }
 
 async function readVarint(body: BodyReader): Promise<number> {

@@ -46,6 +46,7 @@ export async function* readResumed(
       position.totalBytes = totalOf(server, answer, position.bytes) ?? position.totalBytes
       for await (const chunk of answer.chunks()) {
         position.bytes += chunk.length
+        requireAnnounced(server, position)
         attempts.reach(position.bytes)
         yield chunk
       }
@@ -117,9 +118,14 @@ function totalOf(server: ServerAccess, answer: Answer, start: number): number | 
   throw unreadableAnswer(server, `range ${field} instead of one from ${start}`)
 }
 
-/** Errors: NetworkError, AnswerError, ProxyRefusal. */
+/** Errors: AnswerError or ProxyRefusal, when there is more than was announced. */
+function requireAnnounced(server: ServerAccess, { bytes, totalBytes }: Position): void {
+  if (totalBytes !== null && bytes > totalBytes)
+    throw unreadableAnswer(server, `${bytes} bytes instead of ${totalBytes}`)
+}
+
+/** Errors: NetworkError. */
 function requireWhole(server: ServerAccess, { bytes, totalBytes }: Position): void {
   if (totalBytes === null || bytes === totalBytes) return
-  if (bytes > totalBytes) throw unreadableAnswer(server, `${bytes} bytes instead of ${totalBytes}`)
   throw new NetworkError(`the response of ${server.url} ended too early, of ${totalBytes} bytes`)
 }

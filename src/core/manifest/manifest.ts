@@ -20,6 +20,11 @@ import {
 import { invalidRequest, storeError } from '../errors.ts'
 import { limits } from '../limits.ts'
 
+/** Upper bounds on any manifest: most entries that TROVE_MAX_ENTRIES allows, and the longest text
+ *  that an upload may send, a kilobyte for each of the entries that are allowed by default. */
+export const manifestEntriesMax = 10_000_000
+export const manifestTextBytesMax: number = limits.entriesMax * 1024
+
 export const manifestHeader = 'trove manifest 1\n'
 
 /** Formats an entry as its canonical line. */

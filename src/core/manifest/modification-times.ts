@@ -26,6 +26,11 @@ const timeBytesMax = 8
 /** Added to the bound on a page, so that a page without times has one too. */
 const spareBytes = 16
 
+/** Upper bound on the encoded times of `count` entries, which may not compress at all. */
+export function encodedTimesBytesMax(count: number): number {
+  return count * (timeBytesMax + 1) + 64
+}
+
 export function decodeTimes(bytes: Uint8Array, count: number): (number | null)[] {
   return Array.from(readTimes(bytes, count), (time) => (Number.isNaN(time) ? null : time))
 }

@@ -5,11 +5,11 @@ import { encodeOrdinals } from '../../core/bytes/blob-exchange.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 import type { Entry } from '../../core/manifest/entry.ts'
 import { digestMismatch } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
 import {
   createManifestHasher,
   createTreeCheck,
   manifestHeader,
+  manifestTextBytesMax,
   parseEntry,
 } from '../../core/manifest/manifest.ts'
 import { byteBudget } from '../byte-budget.ts'
@@ -27,9 +27,6 @@ import {
   readOfferedTree,
 } from './offered-entries.ts'
 
-/** Upper bound on the text of a manifest, for the maximum number of entries. */
-const textBytesMax = limits.entriesMax * (limits.pathBytesMax / 4)
-
 /** Keeps the manifest with the session; returns the ordinals of missing files.
  *  Errors: invalid_request, unsafe_path, duplicate_path, too_large, digest_mismatch. */
 export async function receiveManifest(
@@ -46,7 +43,7 @@ export async function receiveManifest(
   const claims = createClaims(ports, sessionId)
   const keeper = createLineKeeper(metadata, sessionId, 'entries')
   let ordinal = 0
-  const how = { encoding: job.encoding, header: manifestHeader, textBytesMax }
+  const how = { encoding: job.encoding, header: manifestHeader, textBytesMax: manifestTextBytesMax }
   for await (const line of offeredLines(body, how)) {
     if (ordinal >= job.entryCount) throw faulty('it has more entries than were announced')
     const entry = parseEntry(line)
