@@ -84,6 +84,8 @@ export interface ArtifactFilter {
   exceptId?: number
   /** Only artifacts made at this instant or later. */
   createdSince?: number | undefined
+  /** Excluding that instant. */
+  createdBefore?: number | undefined
   /** Default: available or damaged, and unexpired at `now`. */
   state?: ArtifactState | 'any' | undefined
   /** At most one page's worth, since all are examined in one turn. */

@@ -148,7 +148,7 @@ function passes(row: Row, filter: ArtifactFilter): boolean {
   }
   const { projectId, projectIds, run, name, branch, workflow, nameContains, pinned, manifestId } =
     filter
-  const { createdSince, beforeId, ids } = filter
+  const { createdSince, createdBefore, beforeId, ids } = filter
   return (
     (filter.state === undefined ? isLive : states[filter.state]!) &&
     (projectId === undefined || row.projectId === projectId) &&
@@ -158,6 +158,7 @@ function passes(row: Row, filter: ArtifactFilter): boolean {
     (branch === undefined || row.branch === branch) &&
     (workflow === undefined || row.workflow === workflow) &&
     (createdSince === undefined || row.createdAt >= createdSince) &&
+    (createdBefore === undefined || row.createdAt < createdBefore) &&
     (nameContains === undefined || row.name.toLowerCase().includes(nameContains)) &&
     (pinned === undefined || (row.pinned === 1) === pinned) &&
     (manifestId === undefined || row.manifestId === manifestId) &&
@@ -193,6 +194,7 @@ const values: { [Field in keyof ArtifactFilter]: NonNullable<ArtifactFilter[Fiel
   branch: ['main', 'release', 'branch-3', 'none'],
   workflow: ['build', 'first', 'none'],
   createdSince: [0, 6_000_000, artifactCount * 1000 + 1],
+  createdBefore: [0, 6_000_000],
   nameContains: ['log', 'n-1', 'none'],
   pinned: [true, false],
   manifestId: [1, 4],

@@ -162,15 +162,12 @@ type Filter = NonNullable<ReturnType<typeof bulkDeletionRequestSchema.parse>['fi
 async function artifactsOfFilter(
   context: AppContext,
   principal: Principal,
-  { project: named, createdBefore, ...narrowing }: Filter,
+  { project: named, createdBefore: before, ...narrowing }: Filter,
 ): Promise<Artifact[]> {
   const { id: projectId } = await readProjectOf(context, principal, named)
-  const before = createdBefore === undefined ? Infinity : Date.parse(createdBefore)
-  const artifacts = await collectArtifacts(
-    context,
-    { projectId, ...narrowing },
-    (artifact) => artifact.createdAt < before,
-  )
+  const createdBefore = before === undefined ? undefined : Date.parse(before)
+  const filter = { projectId, ...narrowing, createdBefore, pinned: false }
+  const artifacts = await collectArtifacts(context, filter)
   const strict = await isStrictFor(context, principal)
-  return artifacts.filter((artifact) => !artifact.pinned && mayDelete(principal, artifact, strict))
+  return artifacts.filter((artifact) => mayDelete(principal, artifact, strict))
 }

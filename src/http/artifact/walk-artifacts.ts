@@ -33,16 +33,14 @@ export async function* walkArtifacts(
   }
 }
 
-/** Returns the matching artifacts that pass `isMeant`, oldest first. Errors: too_large (more
- *  than can be handled at once). */
+/** Returns the matching artifacts, oldest first. Errors: too_large (more than can be handled at
+ *  once). */
 export async function collectArtifacts(
   context: Pick<AppContext, 'metadata' | 'now'>,
   filter: ArtifactFilter,
-  isMeant: (artifact: Artifact) => boolean = () => true,
 ): Promise<Artifact[]> {
   const found: Artifact[] = []
   for await (const artifact of walkArtifacts(context, filter)) {
-    if (!isMeant(artifact)) continue
     if (found.length === limits.bulkDeleteMax) throw tooManyArtifacts()
     found.push(artifact)
   }

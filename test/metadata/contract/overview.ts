@@ -52,6 +52,8 @@ export function overviewContract(store: Store): void {
     expect(await names({ pinned: false })).toEqual(['one', 'three'])
     expect(await names({ manifestId: one.manifestId })).toEqual(['one', 'two'])
     expect(await names({ beforeId: two.id })).toEqual(['one'])
+    expect(await names({ createdBefore: one.createdAt })).toEqual([])
+    expect(await names({ createdBefore: one.createdAt + 1, pinned: true })).toEqual(['two'])
   })
 
   test('runs are filtered by newest attempt, by state, and by creation time', async () => {

@@ -58,6 +58,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     given(filter.afterId, (id) => gt(plain(artifacts.id), id)),
     given(filter.exceptId, (id) => ne(plain(artifacts.id), id)),
     given(filter.createdSince, (since) => gte(plain(artifacts.createdAt), since)),
+    given(filter.createdBefore, (before) => lt(plain(artifacts.createdAt), before)),
     given(filter.ids, (ids) => isOneOf(plain(artifacts.id), ids)),
     stateCondition(filter.state, now),
   )
