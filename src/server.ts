@@ -7,6 +7,7 @@ import { createPeople } from './auth/people.ts'
 import { createRevocations } from './auth/revocations.ts'
 import { adminGrant, mintToken } from './auth/tokens.ts'
 import type { Config } from './config/config.ts'
+import { type Cleanup, cleanUp } from './core/clean-up.ts'
 import { limits } from './core/limits.ts'
 import { lockDataDir } from './metadata/sqlite/data-lock.ts'
 import { createApp } from './http/app.ts'
@@ -18,12 +19,11 @@ import { createVisitors } from './http/access/visitors.ts'
 import { listen } from './http/listener.ts'
 import { createRequestMetrics } from './http/operation/metrics.ts'
 import { type IngestPoolOptions, openIngestPool } from './ingest/pool/pool.ts'
-import { dropRefusedUploads } from './ingest/staging/refused-uploads.ts'
 import { openStaging } from './ingest/staging/staging.ts'
 import { requireSetClock, startClockWatch } from './lifecycle/clock-watch.ts'
 import { type DiskSpace, openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
-import { recover, sweepAtStart } from './lifecycle/recovery/recover.ts'
+import { recoverAtStart } from './lifecycle/recovery/recover-at-start.ts'
 import { startBackgroundJobs } from './lifecycle/background/background-jobs.ts'
 import { confirmingActs } from './lifecycle/snapshot/confirmed-acts.ts'
 import { startUsageHistory } from './lifecycle/usage-history.ts'
@@ -33,7 +33,8 @@ import { startLogKeeper } from './metadata/sqlite/log/log-keeper.ts'
 import { createSharedLog } from './metadata/sqlite/log/shared-log.ts'
 import { openMetadataThreads } from './metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from './packs/open-pack-store.ts'
-import { findPackPlace, requirePlace } from './packs/pack-place.ts'
+import { onlyWhileOwn } from './packs/only-while-own.ts'
+import { findPackPlace, openPlaceCheck } from './packs/pack-place.ts'
 import { createRenderer } from './web/renderer.ts'
 
 export interface RunningServer {
@@ -41,6 +42,9 @@ export interface RunningServer {
   url: string
   /** A link that signs a browser in as administrator; valid for an hour. */
   signInUrl: string
+  /** Resolves with the reason once another server has taken the bucket of the packs over, and this
+   *  one acknowledges nothing any more; otherwise never. */
+  replaced: Promise<Error>
   /** Rejects new work, lets running requests finish for at most `limits.stopGraceMs`, then
    *  closes everything. Later calls wait for the first. */
   close(): Promise<void>
@@ -60,21 +64,6 @@ export interface ServerOptions {
   startIngestThread?: IngestPoolOptions['startThread']
   /** Upper bound on the time that running requests get during a stop. */
   graceMs?: number
-}
-
-type Cleanup = () => unknown
-
-/** Runs all cleanups, newest first, even when some fail. Errors: that of the first one to fail. */
-async function cleanUp(cleanups: Cleanup[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const cleanup of cleanups.reverse().splice(0)) {
-    try {
-      await cleanup()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  if (failures.length > 0) throw failures[0]
 }
 
 /** Errors: ClockError, DataLockedError, and those of the system when it cannot listen. */
@@ -105,6 +94,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     return {
       url,
       signInUrl: await signInUrlOf(context.keys, config.publicUrl ?? nearUrl, context.now()),
+      replaced: context.backgroundJobs.snapshots?.replaced ?? new Promise<never>(() => {}),
       close: async () => {
         closed ??= (async () => {
           stop.abort()
@@ -147,7 +137,7 @@ async function openContext(
   const attestationKeys = await openAttestationKeys(directory)
   const storage = await openStorage(opening, space)
   const { metadata, packs, staging, clock } = storage
-  await recoverStorage(storage, log)
+  await recoverAtStart(storage, log)
   const ingest = await openIngest(opening, storage, space)
   const background = startBackground(opening, storage, space)
   const history = await startUsageHistory({ metadata, now, clock, log })
@@ -200,7 +190,9 @@ async function openStorage(
   const { dataDir, openUploadsMax } = config
   const { log, now, elapsedMs, checkpoint, openLogKeeper = startLogKeeper } = options
   const packPlace = await findPackPlace(dataDir, config.packBucket)
-  const packs = await openPackStore(packPlace)
+  const placeCheck = await openPlaceCheck(dataDir, packPlace)
+  cleanups.push(() => placeCheck.close())
+  const packs = onlyWhileOwn(await openPackStore(packPlace), placeCheck.requireOwn)
   cleanups.push(() => packs.close())
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const sharedLog = createSharedLog()
@@ -223,23 +215,18 @@ async function openStorage(
   const uploadBytesMax = config.artifactBytesMax
   const stagingDirectory = join(dataDir, 'cas', 'staging', 'uploads')
   const staging = await openStaging(stagingDirectory, { uploadBytesMax, requireRoom, checkpoint })
-  return { packPlace, packs, path, sharedLog, logKeeper, metadata, quota, clock, staging }
-}
-
-async function recoverStorage(
-  { metadata, packs, staging, clock }: Storage,
-  log: Log,
-): Promise<void> {
-  await dropRefusedUploads(metadata, staging)
-  const ports = { metadata, packs, now: clock.believedNow }
-  const onStuck = (pack: string, error: Error): void => {
-    log.warn('cannot remove an unregistered pack', { pack, error })
+  return {
+    packPlace,
+    placeCheck,
+    packs,
+    path,
+    sharedLog,
+    logKeeper,
+    metadata,
+    quota,
+    clock,
+    staging,
   }
-  const recovery = {
-    ...(await recover({ ...ports, staging, onStuck })),
-    ...(await sweepAtStart(ports)),
-  }
-  if (Object.values(recovery).some((figure) => figure > 0)) log.info('recovered', { ...recovery })
 }
 
 async function openIngest(
@@ -267,13 +254,13 @@ async function openIngest(
 
 function startBackground(
   { config, log, now, checkpoint, cleanups }: Opening,
-  { metadata, packs, staging, packPlace, sharedLog, logKeeper, clock }: Storage,
+  { metadata, packs, staging, packPlace, placeCheck, sharedLog, logKeeper, clock }: Storage,
   space: DiskSpace,
 ): Pick<AppContext, 'maintenance' | 'backgroundJobs'> {
   const maintenance = startMaintenance({
     ports: { metadata, packs, staging, now, checkpoint },
     space,
-    requirePacks: async () => await requirePlace(config.dataDir, packPlace),
+    requirePacks: placeCheck.requireOwn,
     clock,
     log,
     intervalMs: config.gcIntervalMs,
@@ -284,6 +271,7 @@ function startBackground(
   const backgroundJobs = startBackgroundJobs({
     ...config,
     packPlace,
+    findSuccessor: placeCheck.findSuccessor,
     sharedLog,
     capture: logKeeper.capture,
     jobs: maintenance.jobs,

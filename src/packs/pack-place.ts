@@ -45,7 +45,7 @@ export async function findPackPlace(
   await checkPlace(directory, bucket)
   if (bucket === null) return { kind: 'directory', directory }
   await withBucket(bucket, async (objects) => {
-    await claimBucket(directory, bucket, { objects, file: claimFile })
+    await claimBucket(dataDir, bucket, { objects, file: claimFile })
   })
   return { kind: 'bucket', bucket }
 }
@@ -85,16 +85,53 @@ export async function requireBucket(
   { place, objects }: { place: BucketPlace; objects: Bucket },
 ): Promise<void> {
   const claim = await readClaim(join(dataDir, 'cas'), claimFile)
-  if (claim === undefined || (await readMark(objects, ownerKey)) !== claim.owner)
-    throw foreign(place)
+  const found = await readMark(objects, ownerKey)
+  if (claim === undefined || found === undefined) throw foreign(place)
+  if (found !== claim.owner) throw takenOver(dataDir, place)
+}
+
+/** Returns why the bucket is another server's; undefined when it is not. An object `owner` that is
+ *  gone is no other server. Errors: those of the bucket. */
+async function findSuccessor(
+  dataDir: string,
+  { place, objects }: { place: BucketPlace; objects: Bucket },
+): Promise<Error | undefined> {
+  const claim = await readClaim(join(dataDir, 'cas'), claimFile)
+  const found = await readMark(objects, ownerKey)
+  const isOther = claim !== undefined && found !== undefined && found !== claim.owner
+  return isOther ? takenOver(dataDir, place) : undefined
 }
 
 /** The same for any place; a directory cannot be taken over. */
 export async function requirePlace(dataDir: string, place: PackPlace): Promise<void> {
-  if (place.kind === 'directory') return
-  await withBucket(place.bucket, async (objects) => {
-    await requireBucket(dataDir, { place: place.bucket, objects })
-  })
+  const check = await openPlaceCheck(dataDir, place)
+  try {
+    await check.requireOwn()
+  } finally {
+    check.close()
+  }
+}
+
+export interface PlaceCheck {
+  /** Errors: as `requireBucket`. */
+  requireOwn(): Promise<void>
+  /** Returns why it is another server's; undefined when it is not. Errors: those of the bucket. */
+  findSuccessor(): Promise<Error | undefined>
+  close(): void
+}
+
+/** For a process that checks again and again: a client asks for its credentials once. */
+export async function openPlaceCheck(dataDir: string, place: PackPlace): Promise<PlaceCheck> {
+  if (place.kind === 'directory')
+    return { requireOwn: async () => {}, findSuccessor: async () => undefined, close: () => {} }
+  const { openS3Bucket } = await import('./s3/s3-bucket.ts')
+  const objects = await openS3Bucket(place.bucket)
+  const bucket = { place: place.bucket, objects }
+  return {
+    requireOwn: async () => await requireBucket(dataDir, bucket),
+    findSuccessor: async () => await findSuccessor(dataDir, bucket),
+    close: () => objects.close(),
+  }
 }
 
 /** Returns where the packs are, whatever the settings say. `bucket` is how to reach the bucket if
@@ -121,7 +158,7 @@ export function formatPackPlace(place: PackPlace): string {
 export async function prepareMove(dataDir: string, place: PackPlace): Promise<void> {
   if (place.kind === 'directory') return
   await withBucket(place.bucket, async (objects) => {
-    await claimBucket(join(dataDir, 'cas'), place.bucket, { objects, file: nextFile })
+    await claimBucket(dataDir, place.bucket, { objects, file: nextFile })
   })
 }
 
@@ -157,14 +194,16 @@ export async function releasePlace(dataDir: string, place: PackPlace): Promise<v
 }
 
 async function claimBucket(
-  directory: string,
+  dataDir: string,
   bucket: BucketPlace,
   { objects, file }: { objects: Bucket; file: string },
 ): Promise<void> {
+  const directory = join(dataDir, 'cas')
   const held = await readClaim(directory, file)
   const claim = held !== undefined && formatBucket(held) === formatBucket(bucket) ? held : undefined
   const found = await readMark(objects, ownerKey)
-  if (found !== undefined && found !== claim?.owner) throw foreign(bucket)
+  if (found !== undefined && found !== claim?.owner)
+    throw claim === undefined ? foreign(bucket) : takenOver(dataDir, bucket)
   const owner = claim?.owner ?? randomBytes(16).toString('hex')
   // Written locally first: an owner object without a local claim would count as another store's.
   if (claim === undefined) await writeClaim(directory, file, { ...bucket, owner })
@@ -178,6 +217,13 @@ function foreign(bucket: BucketPlace): Error {
     `${place} holds the packs of another store; sharing a bucket would make each delete the packs of the other. ` +
       `If the server of that store is lost, \`trove recover --from-snapshot\` takes its place; ` +
       `if the store is gone for good, delete the object ${place}/${ownerKey}`,
+  )
+}
+
+function takenOver(dataDir: string, bucket: BucketPlace): Error {
+  return refused(
+    `another server has taken over ${formatBucket(bucket)} and goes on with this store; ` +
+      `what ${dataDir} holds is out of date, and what was uploaded here since is not in the store`,
   )
 }
 

@@ -18,6 +18,8 @@ export interface TroveProcess {
   token(flags?: string[]): Promise<string>
   /** Stops the server with SIGTERM and waits. Returns the exit status. */
   stop(): Promise<number | null>
+  /** Waits until the server ends by itself. Returns the exit status. */
+  ended(): Promise<number | null>
   /** Kills the server with SIGKILL and waits. */
   kill(): Promise<void>
   /** Its stderr so far. */
@@ -50,6 +52,10 @@ export async function startTrove(
     token: (flags) => mintToken(dataDir, flags),
     stop: async () => {
       await end(child, 'SIGTERM')
+      return child.exitCode
+    },
+    ended: async () => {
+      if (child.exitCode === null) await once(child, 'exit')
       return child.exitCode
     },
     kill: () => end(child, 'SIGKILL'),

@@ -243,6 +243,7 @@ describe('scheduled scrub', () => {
     const backgroundJobs = startBackgroundJobs({
       dataDir: store.directory,
       packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
+      findSuccessor: async () => undefined,
       sharedLog: createSharedLog(),
       jobs,
       metadata: store.metadata,
@@ -286,6 +287,7 @@ describe('the scheduled scan for secrets', () => {
     const backgroundJobs = startBackgroundJobs({
       dataDir: store.directory,
       packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
+      findSuccessor: async () => undefined,
       sharedLog: createSharedLog(),
       jobs,
       metadata: store.metadata,

@@ -47,11 +47,13 @@ export const serveCommand: Command<typeof flags> = {
     log.info('started', { version: readProgramVersion(), url, dataDir: config.dataDir })
     await write(stdout, `listening on ${url}\n`)
     await write(stderr, `sign in: ${server.signInUrl}\n`)
-    await aborted(signal)
-    log.info('stopping')
+    const replaced = await Promise.race([server.replaced, aborted(signal)])
+    if (replaced === undefined) log.info('stopping')
+    else log.error('stopping: another server has taken the place of this one', { error: replaced })
     const late = sleep(stopMsMax, 'late' as const, { ref: false })
     if ((await Promise.race([server.close(), late])) !== 'late') log.info('stopped')
     else log.warn('stopped in the midst of work that did not end; the next start continues')
+    if (replaced !== undefined) throw replaced
   },
 }
 

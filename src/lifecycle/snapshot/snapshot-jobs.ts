@@ -5,6 +5,7 @@ import type { Log } from '../../log.ts'
 import type { PageCapture } from '../../metadata/metadata.ts'
 import type { Job, JobOrigin, Jobs } from '../background/jobs.ts'
 import type { Schedule } from '../schedule.ts'
+import { startBucketWatch } from './bucket-watch.ts'
 import { closeMsMax, openStoreSeries } from './series.ts'
 import { type SnapshotSchedule, startSnapshotSchedule } from './snapshot-schedule.ts'
 import { type SnapshotReport, takeSnapshot } from './take-snapshot.ts'
@@ -18,6 +19,8 @@ export interface SnapshotJobs {
   /** Resolves when what was committed before the call may be acknowledged: at once, unless that
    *  waits for the bucket. Errors: as `Series.confirm`. */
   confirm(): Promise<void>
+  /** Resolves with the reason once the bucket is another server's; otherwise never. */
+  replaced: Promise<Error>
   /** Ends the schedule, stops a snapshot that is being taken, and sends the last changes. */
   close(): Promise<void>
 }
@@ -26,6 +29,8 @@ export interface SnapshotJobsOptions {
   dataDir: string
   place: BucketPlace
   capture: PageCapture
+  /** Returns why the bucket is another server's; undefined when it is not. */
+  findSuccessor(): Promise<Error | undefined>
   jobs: Jobs
   log: Log
   /** Least time between two snapshots; null takes them only on request, and lets no changes
@@ -46,6 +51,7 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
     intervalMs: intervalMs === null ? null : (changesIntervalMs ?? limits.changesIntervalMs),
     log,
   })
+  const watch = startBucketWatch(options.findSuccessor)
   // A bucket that accepts connections but stays silent is given up after two minutes.
   const stopped = new Promise<never>((_, reject) => {
     stop.signal.addEventListener('abort', () => {
@@ -79,9 +85,11 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
   return {
     take: () => take('request'),
     lagMs: () => (isFollowing() ? series.lagMs() : Infinity),
-    confirm: changesIntervalMs === null ? series.confirm : async () => {},
+    confirm: changesIntervalMs === null ? series.confirm : async () => watch.requireKept(),
+    replaced: watch.replaced,
     close: async () => {
       stop.abort()
+      watch.stop()
       // A snapshot that waits for the capture fails when the series ends.
       await Promise.all([series.close(), schedule?.stop()])
     },

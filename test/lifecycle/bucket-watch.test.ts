@@ -1,0 +1,96 @@
+/** Servers of which another one takes the bucket. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { startBucketWatch } from '../../src/lifecycle/snapshot/bucket-watch.ts'
+import { openPackStore } from '../../src/packs/open-pack-store.ts'
+import { onlyWhileOwn } from '../../src/packs/only-while-own.ts'
+import {
+  findPackPlace,
+  openPlaceCheck,
+  type PlaceCheck,
+  takeOverBucket,
+} from '../../src/packs/pack-place.ts'
+import type { PackStore } from '../../src/packs/pack-store.ts'
+import { withBucket } from '../../src/packs/with-bucket.ts'
+import {
+  answering,
+  cutting,
+  type FakeS3,
+  keyOf,
+  placeIn,
+  seal,
+  startFakeS3,
+} from '../packs/fake-s3.ts'
+
+interface Rig {
+  fake: FakeS3
+  packs: PackStore
+  check: PlaceCheck
+  takeOver(): Promise<void>
+}
+
+async function newDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-'))
+  onTestFinished(async () => await rm(directory, { recursive: true }))
+  return directory
+}
+
+/** The packs of a server in a bucket. */
+async function openRig(): Promise<Rig> {
+  const fake = await startFakeS3()
+  onTestFinished(() => fake.close())
+  const [dataDir, other] = [await newDirectory(), await newDirectory()]
+  const bucket = placeIn(fake)
+  const place = await findPackPlace(dataDir, bucket)
+  const check = await openPlaceCheck(dataDir, place)
+  const packs = onlyWhileOwn(await openPackStore(place), check.requireOwn)
+  onTestFinished(async () => {
+    check.close()
+    await packs.close()
+  })
+  const takeOver = async (): Promise<void> =>
+    await withBucket(bucket, async (objects) => {
+      await takeOverBucket(other, { place: bucket, objects })
+    })
+  return { fake, packs, check, takeOver }
+}
+
+test('a server notices that another one has its bucket, and acknowledges nothing from then on', async () => {
+  const { fake, check, takeOver } = await openRig()
+  const watch = startBucketWatch(check.findSuccessor, 5)
+  onTestFinished(() => watch.stop())
+  await sleep(20)
+  // Neither of these is another server.
+  fake.before = answering(403, 'AccessDenied')
+  await sleep(20)
+  fake.before = async () => undefined
+  const owner = fake.objects.get('ci/owner')!
+  fake.objects.delete('ci/owner')
+  await sleep(20)
+  fake.objects.set('ci/owner', owner)
+  await sleep(20)
+  expect(() => watch.requireKept()).not.toThrow()
+  await takeOver()
+  const { message } = await watch.replaced
+  expect(message).toMatch(
+    /^another server has taken over s3:\/\/store\/ci and goes on with this store/,
+  )
+  expect(() => watch.requireKept()).toThrow(message)
+})
+
+test('a server removes no pack and no unfinished upload once another one has its bucket', async () => {
+  const { fake, packs, takeOver } = await openRig()
+  const [first, second] = [await seal(packs, Buffer.from('a')), await seal(packs, Buffer.from('b'))]
+  await packs.remove(first)
+  expect(fake.objects.has(keyOf(first))).toBe(false)
+  await takeOver()
+  await expect(packs.remove(second)).rejects.toThrow(/another server has taken over/)
+  await expect(packs.removeUnsealed(Infinity)).rejects.toThrow(/another server has taken over/)
+  expect(fake.objects.has(keyOf(second))).toBe(true)
+  // Whether the bucket is its own cannot be told.
+  fake.before = cutting
+  await expect(packs.remove(second)).rejects.toMatchObject({ code: 'busy' })
+})
