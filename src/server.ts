@@ -18,6 +18,7 @@ import { createSingleSignOn } from './http/access/single-sign-on.ts'
 import { createVisitors } from './http/access/visitors.ts'
 import { listen } from './http/listener.ts'
 import { createRequestMetrics } from './http/operation/metrics.ts'
+import { createStartingApp } from './http/starting.ts'
 import { type IngestPoolOptions, openIngestPool } from './ingest/pool/pool.ts'
 import { openStaging } from './ingest/staging/staging.ts'
 import { requireSetClock, startClockWatch } from './lifecycle/clock-watch.ts'
@@ -70,13 +71,16 @@ export interface ServerOptions {
 export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
   requireSetClock((options.now ?? Date.now)())
   const cleanups: Cleanup[] = []
+  const stop = new AbortController()
+  const graceOver = new AbortController()
   try {
-    const stop = new AbortController()
-    const graceOver = new AbortController()
     const lock = lockDataDir(config.dataDir, 'serve')
     cleanups.push(() => {
       lock.release()
     })
+    let app = createStartingApp(() => 'starting')
+    const listener = await listen((request, env) => app.fetch(request, env), config)
+    cleanups.push(() => listener.close(graceOver, 0))
     const context = await openContext(config, options, {
       cleanups,
       stopping: stop.signal,
@@ -84,7 +88,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     })
     const renderer = createRenderer()
     cleanups.push(() => renderer.close())
-    const listener = await listen(createApp(context, renderer).fetch, config)
+    app = createApp(context, renderer)
     const host = config.host.includes(':') ? `[${config.host}]` : config.host
     const url = `http://${host}:${listener.port}`
     lock.announce(url)

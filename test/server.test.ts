@@ -1,13 +1,16 @@
 /** The server as imported by other programs (`exports` of package.json), in its compiled but
  *  unbundled form. */
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { readServerConfig } from '../src/config/config.ts'
 import { createLog } from '../src/log.ts'
+import { openMetadataThreads } from '../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { startServer } from '../src/server.ts'
 import { whileDiskRefuses } from './refusing-disk.ts'
 
@@ -59,4 +62,56 @@ test('a stop while the disk accepts no writes closes everything', async () => {
   await expect(whileDiskRefuses(async () => await server.close())).resolves.toBeUndefined()
   // The data directory is unlocked.
   await (await start()).close()
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+test('a server that still starts is alive but not ready, and its clients may repeat what they sent', async () => {
+  const port = await freePort()
+  const config = readServerConfig({ data: await newDataDir(), port: String(port) }, {})
+  const url = `http://127.0.0.1:${port}`
+  const body = Buffer.alloc(100_000)
+  const probe = async (): Promise<unknown> => {
+    const answers = [
+      await fetch(`${url}/healthz`),
+      await fetch(`${url}/readyz`),
+      await fetch(`${url}/octo/demo`),
+      await fetch(`${url}/api/v1/uploads`, { method: 'POST', body }),
+    ]
+    return answers.map(({ status, headers }) => [status, headers.get('retry-after')])
+  }
+  let seen: unknown
+  const server = await startServer(config, {
+    log: createLog('error'),
+    openMetadata: async (options) => {
+      seen = await probe()
+      return await openMetadataThreads(options)
+    },
+  })
+  onTestFinished(async () => await server.close())
+  expect(seen).toEqual([
+    [200, null],
+    [503, null],
+    [503, '2'],
+    [503, '2'],
+  ])
+  expect((await fetch(`${url}/readyz`)).status).toBe(200)
+})
+
+test('a start that fails leaves neither the port nor the data directory taken', async () => {
+  const port = await freePort()
+  const config = readServerConfig({ data: await newDataDir(), port: String(port) }, {})
+  const log = createLog('error')
+  const openMetadata = async (): Promise<never> => {
+    throw new Error('no database')
+  }
+  await expect(startServer(config, { log, openMetadata })).rejects.toThrow('no database')
+  await (await startServer(config, { log })).close()
 })

@@ -14,7 +14,8 @@ import { problemResponse } from './problem.ts'
 export interface Listener {
   port: number
   /** Stops accepting connections, waits `graceMs` for running requests, then fails their bodies by
-   *  aborting `graceOver`, then destroys the remaining connections. */
+   *  aborting `graceOver`, then destroys the remaining connections. Later calls wait for the
+   *  first. */
   close(graceOver: AbortController, graceMs: number): Promise<void>
 }
 
@@ -52,31 +53,33 @@ export async function listen(
   connections.bound(server, await connectionsMax())
   server.listen(port, host)
   await once(server, 'listening')
+  const close: Listener['close'] = async (graceOver, graceMs) => {
+    const over = once(server, 'close')
+    server.close()
+    // Connections that were busy at that moment stay open after their response unless closed
+    // here. Node does not count as idle those on which no request was ever sent; browsers and
+    // connection pools open such connections in advance.
+    const idle = setInterval(() => {
+      server.closeIdleConnections()
+      for (const connection of connections.open)
+        if (connection.bytesRead === 0) connection.destroy()
+    }, 50)
+    const timers = [
+      setTimeout(() => {
+        graceOver.abort()
+      }, graceMs),
+      setTimeout(() => {
+        server.closeAllConnections()
+      }, graceMs + limits.endingMs),
+    ]
+    await over
+    clearInterval(idle)
+    for (const timer of timers) clearTimeout(timer)
+  }
+  let closed: Promise<void> | undefined
   return {
     port: (server.address() as AddressInfo).port,
-    close: async (graceOver, graceMs) => {
-      const closed = once(server, 'close')
-      server.close()
-      // Connections that were busy at that moment stay open after their response unless closed
-      // here. Node does not count as idle those on which no request was ever sent; browsers and
-      // connection pools open such connections in advance.
-      const idle = setInterval(() => {
-        server.closeIdleConnections()
-        for (const connection of connections.open)
-          if (connection.bytesRead === 0) connection.destroy()
-      }, 50)
-      const timers = [
-        setTimeout(() => {
-          graceOver.abort()
-        }, graceMs),
-        setTimeout(() => {
-          server.closeAllConnections()
-        }, graceMs + limits.endingMs),
-      ]
-      await closed
-      clearInterval(idle)
-      for (const timer of timers) clearTimeout(timer)
-    },
+    close: async (graceOver, graceMs) => await (closed ??= close(graceOver, graceMs)),
   }
 }
 
