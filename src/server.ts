@@ -134,11 +134,11 @@ async function openContext(
   const { log, now = Date.now, elapsedMs = () => performance.now(), checkpoint } = options
   const { cleanups, stopping, graceOver } = ends
   const opening = { ...options, config, now, elapsedMs, cleanups }
-  const keys = await openKeys(config.dataDir)
+  const keys = await openKeys(config.dataDir, config.secretKey)
   const { dataDir: directory, minFreeBytes } = config
   const space = await openDiskSpace({ directory, minFreeBytes })
   await space.makeRoom()
-  const attestationKeys = await openAttestationKeys(directory)
+  const attestationKeys = await openAttestationKeys(directory, config.attestationKey)
   const storage = await openStorage(opening, space)
   const { metadata, packs, staging, clock } = storage
   await recoverAtStart(storage, log)

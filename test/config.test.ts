@@ -218,6 +218,26 @@ test('acknowledgements wait for the bucket only where snapshots are in one', () 
   ])
 })
 
+test('keys are given in base64, with or without line breaks', () => {
+  const secret = Buffer.alloc(32, 7)
+  const pem = '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'
+  const text = Buffer.from(pem).toString('base64')
+  const env: Environment = {
+    TROVE_SECRET_KEY: `${secret.toString('base64')}\n`,
+    TROVE_ATTESTATION_KEY: `${text.slice(0, 20)}\n${text.slice(20)}`,
+  }
+  expect(readServerConfig({}, env)).toMatchObject({
+    secretKey: secret,
+    attestationKey: Buffer.from(pem),
+  })
+  expect(readServerConfig({}, {})).toMatchObject({ secretKey: null, attestationKey: null })
+  const wrong = { TROVE_SECRET_KEY: secret.toString('hex'), TROVE_ATTESTATION_KEY: pem }
+  expect(problemsOf(() => readServerConfig({}, wrong))).toEqual([
+    'TROVE_SECRET_KEY must be the 32 bytes of secret.key in base64',
+    'TROVE_ATTESTATION_KEY must be the PEM file attestation.key in base64',
+  ])
+})
+
 test('unknown variables with our prefix are reported, whether flags are given or not', () => {
   const env: Environment = {
     TROVE_RETENTION_DAY: '5',

@@ -14,10 +14,13 @@ export interface AttestationKeys {
   publicKeys: string
 }
 
-/** Creates the key file if it is missing. Errors: invalid_request. */
-export async function openAttestationKeys(dataDir: string): Promise<AttestationKeys> {
+/** Creates the key file if it is missing. `given`: what it must be. Errors: invalid_request. */
+export async function openAttestationKeys(
+  dataDir: string,
+  given: Buffer | null = null,
+): Promise<AttestationKeys> {
   const path = join(dataDir, attestationKeyFile)
-  const pem = (await openKeyFile(path, createKey)).toString()
+  const pem = (await openKeyFile(path, { given, create: createKey })).toString()
   try {
     const all = parsePublicKeys(pem)
     const privateKey = createPrivateKey(pem)

@@ -3,7 +3,7 @@
  *  the file can mint any token. */
 import { hkdfSync, randomBytes } from 'node:crypto'
 import { link, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { errorCodeOf, invalidRequest } from '../core/errors.ts'
 import { makeDirectories } from '../make-directories.ts'
 
@@ -15,11 +15,12 @@ export interface Keys {
   signedUrls: Buffer
 }
 
-/** Reads the data directory's secret; creates the directory and the secret if missing. Errors:
- *  invalid_request. */
-export async function openKeys(dataDir: string): Promise<Keys> {
+/** Reads the data directory's secret; creates the directory and the secret if missing. `given`:
+ *  what it must be. Errors: invalid_request. */
+export async function openKeys(dataDir: string, given: Buffer | null = null): Promise<Keys> {
   const path = secretPath(dataDir)
-  return keysOf(path, await openKeyFile(path, () => randomBytes(secretBytes)))
+  const create = (): Buffer => randomBytes(secretBytes)
+  return keysOf(path, await openKeyFile(path, { given, create }))
 }
 
 /** Reads the keys of a data directory that a server has used before; undefined when it has no
@@ -45,15 +46,20 @@ export function deriveKeys(secret: Uint8Array): Keys {
   return { tokens: derive('tokens'), signedUrls: derive('signed urls') }
 }
 
-/** Returns the contents of a key file. If the file is missing, creates it from `create`,
- *  readable by its owner only, along with its directory. Two processes that start at once read
- *  the same contents. */
+/** Returns the contents of a key file. If the file is missing, creates it from `given` or else
+ *  `create`, readable by its owner only, along with its directory. Two processes that start at
+ *  once read the same contents. Errors: invalid_request (the file is not what is given). */
 export async function openKeyFile(
   path: string,
-  create: () => Uint8Array | string,
+  { given, create }: { given: Buffer | null; create: () => Uint8Array | string },
 ): Promise<Buffer> {
   makeDirectories(dirname(path), 0o700)
-  return (await findKeyFile(path)) ?? (await createKeyFile(path, create()))
+  const found = (await findKeyFile(path)) ?? (await createKeyFile(path, given ?? create()))
+  if (given === null || found.equals(given)) return found
+  throw invalidRequest(
+    basename(path),
+    `${path} is another key than the environment gives; unset that variable, or move the file away`,
+  )
 }
 
 async function findKeyFile(path: string): Promise<Buffer | undefined> {

@@ -17,6 +17,7 @@ import { defaultDataDir, loginsFile } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
 import { type Logins, readLogins } from './logins.ts'
 import { readPackBucket } from './pack-bucket-settings.ts'
+import { readGivenKeys } from './given-keys.ts'
 import { type Environment, Settings } from './settings.ts'
 import { readSingleSignOn, type SingleSignOnConfig } from './single-sign-on-settings.ts'
 
@@ -27,6 +28,10 @@ export interface Config {
   readonly dataDir: string
   /** The bucket that holds the packs; null: they are in `cas/` of the data directory. */
   readonly packBucket: BucketPlace | null
+  /** What the files `secret.key` and `attestation.key` must hold, and are created from; null:
+   *  whatever they hold. */
+  readonly secretKey: Buffer | null
+  readonly attestationKey: Buffer | null
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
@@ -140,6 +145,7 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
   const config = {
     dataDir: readDataDir(source, flags.data, env),
     packBucket: readPackBucket(source),
+    ...readGivenKeys(source),
     host: flags.host ?? host ?? '127.0.0.1',
     port: source.integer('TROVE_PORT', 7878, 0, 65_535, { flag: '--port', text: flags.port }),
     publicUrl: source.ownOrigin('TROVE_PUBLIC_URL') ?? null,

@@ -27,6 +27,15 @@ const pemOf = (curve: string, half: 'privateKey' | 'publicKey'): string => {
     : keys.publicKey.export({ type: 'spki', format: 'pem' }).toString()
 }
 
+test('a key that is given is that of an empty directory, and must be that of any other', async () => {
+  const given = Buffer.from(pemOf('P-256', 'privateKey'))
+  const opened = await openAttestationKeys(await freshDir(), given)
+  expect(opened.privateKey.export({ type: 'pkcs8', format: 'pem' })).toBe(given.toString())
+  const other = await freshDir()
+  await openAttestationKeys(other)
+  await expect(openAttestationKeys(other, given)).rejects.toThrow('is another key than')
+})
+
 test.each([
   ['', 'no PEM key found'],
   ['-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n', 'unreadable key'],

@@ -32,6 +32,20 @@ test('the first opening creates a secret that only its owner may read; later one
   expect(await readdir(dir)).toEqual(['secret.key'])
 })
 
+test('a secret that is given is that of an empty directory, and must be that of any other', async () => {
+  const [dir, other] = [await freshDir(), await freshDir()]
+  const given = Buffer.alloc(32, 1)
+  const keys = await openKeys(dir, given)
+  expect(await readFile(join(dir, 'secret.key'))).toEqual(given)
+  expect((await stat(join(dir, 'secret.key'))).mode & 0o777).toBe(0o600)
+  expect(await findKeys(dir)).toEqual(keys)
+  expect(await openKeys(dir, given)).toEqual(keys)
+  await openKeys(other)
+  await expect(openKeys(other, given)).rejects.toThrow(
+    `${join(other, 'secret.key')} is another key than the environment gives`,
+  )
+})
+
 test('concurrent openings agree on one secret', async () => {
   const dir = await freshDir()
   const keys = await Promise.all(Array.from({ length: 10 }, () => openKeys(dir)))
@@ -70,7 +84,7 @@ test('who creates a secret later reads that of who was first', async () => {
     writeFileSync(path, 'first')
     return 'second'
   }
-  expect((await openKeyFile(path, create)).toString()).toBe('first')
+  expect((await openKeyFile(path, { given: null, create })).toString()).toBe('first')
 })
 
 // Tokens signed with a secret that a power loss takes away are worth nothing.
@@ -121,9 +135,9 @@ test('a new secret is on the disk before it has its name, and its name before it
 test('a secret that could not be written leaves nothing behind', async () => {
   const dir = await freshDir()
   const unwritable = null as unknown as string
-  await expect(openKeyFile(join(dir, 'secret.key'), () => unwritable)).rejects.toThrow(
-    'must be of type string',
-  )
+  const path = join(dir, 'secret.key')
+  const opening = openKeyFile(path, { given: null, create: () => unwritable })
+  await expect(opening).rejects.toThrow('must be of type string')
   expect(await readdir(dir)).toEqual([])
 })
 
