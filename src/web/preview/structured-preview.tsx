@@ -106,16 +106,12 @@ function structureOf(
   text: string,
   targets: LinkTargets,
 ): Structure | undefined {
-  switch (kind) {
-    case 'markdown': {
-      const parts = markdownOf(text, targets)
-      return parts && { parts, frame: (blocks) => <div class="prose">{blocks}</div> }
-    }
-    case 'jsonLines': {
-      const lines = parseJsonLines(text, jsonLinesMax)
-      return lines && jsonLines(lines)
-    }
+  if (kind === 'jsonLines') {
+    const lines = parseJsonLines(text, jsonLinesMax)
+    return lines && jsonLines(lines)
   }
+  const parts = markdownOf(text, targets)
+  return parts && { parts, frame: (blocks) => <div class="prose">{blocks}</div> }
 }
 
 function jsonLines({ values, total }: { values: unknown[]; total: number }): Structure {
