@@ -12,7 +12,7 @@ import { seenBy } from '../../http/access/seen-by.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { numberParameter, projectParameter } from '../../http/input.ts'
 import { isStrictFor } from '../../http/access/strict.ts'
-import { recordedJob } from '../../http/run-records.ts'
+import { recordedJob } from '../../http/run/run-records.ts'
 import type {
   Artifact,
   RecordedJob,

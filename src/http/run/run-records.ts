@@ -1,14 +1,20 @@
 /** Records runs as runners report them, and returns what is recorded of a run: jobs, steps,
  *  logs. */
-import { addTo } from '../core/groups.ts'
+import { addTo } from '../../core/groups.ts'
 import type { Hono } from 'hono'
-import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
-import { apiRoot, jobLogPath, jobSummaryPath, runArchivePath, runPagePath } from '../api/paths.ts'
-import { recordQuery, runQuery } from '../api/queries.ts'
-import { formatLogLine } from '../browse/run-log.ts'
-import { notFound, storeError } from '../core/errors.ts'
-import { mapInTurns } from '../core/turn.ts'
-import { factsOf } from '../core/run/run.ts'
+import { type WireRunDetail, runEventsSchema } from '../../api/run-record.ts'
+import {
+  apiRoot,
+  jobLogPath,
+  jobSummaryPath,
+  runArchivePath,
+  runPagePath,
+} from '../../api/paths.ts'
+import { recordQuery, runQuery } from '../../api/queries.ts'
+import { formatLogLine } from '../../browse/run-log.ts'
+import { notFound, storeError } from '../../core/errors.ts'
+import { mapInTurns } from '../../core/turn.ts'
+import { factsOf } from '../../core/run/run.ts'
 import type {
   Metadata,
   Progress,
@@ -16,18 +22,18 @@ import type {
   RecordedJob,
   Run,
   RunRecord,
-} from '../metadata/metadata.ts'
-import { readableRun } from './access/access.ts'
-import { instant } from './artifact/artifact-message.ts'
-import { authorOf } from './access/actor.ts'
-import { requirePrincipal, requireReader } from './access/authenticate.ts'
-import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
-import { numberParameter, parseInput, parseQuery, projectParameter } from './input.ts'
-import { sendJson } from './body/gzip.ts'
-import { readJsonBody } from './body/request-body.ts'
-import { sendPieces } from './body/lines.ts'
-import { isStrictFor, requireDeleteRun } from './access/strict.ts'
-import { runDestination } from './upload/upload-destination.ts'
+} from '../../metadata/metadata.ts'
+import { readableRun } from '../access/access.ts'
+import { instant } from '../artifact/artifact-message.ts'
+import { authorOf } from '../access/actor.ts'
+import { requirePrincipal, requireReader } from '../access/authenticate.ts'
+import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from '../context.ts'
+import { numberParameter, parseInput, parseQuery, projectParameter } from '../input.ts'
+import { sendJson } from '../body/gzip.ts'
+import { readJsonBody } from '../body/request-body.ts'
+import { sendPieces } from '../body/lines.ts'
+import { isStrictFor, requireDeleteRun } from '../access/strict.ts'
+import { runDestination } from '../upload/upload-destination.ts'
 
 export function addRunRecordRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.put(
