@@ -129,13 +129,9 @@ export function keepSettled(
   for (const ordinal of unsettled)
     if (findings.settled[ordinal] !== 1) findings.stats[ordinal * statColumns] = Number.NaN
   if (cache === null || wanted.length === tree.count) return
-  // Entries that were not wanted are unchanged.
-  const isWanted = new Uint8Array(tree.count)
-  for (const ordinal of wanted) isWanted[ordinal] = 1
-  for (let ordinal = 0; ordinal < tree.count; ordinal++) {
-    if (isSame[ordinal] === 1 && isWanted[ordinal] === 0)
-      copyRow(cache.stats, lines[ordinal]!, findings.stats, ordinal)
-  }
+  // Entries that were not wanted are unchanged. Those that were have these stats already.
+  for (let ordinal = 0; ordinal < tree.count; ordinal++)
+    if (isSame[ordinal] === 1) copyRow(cache.stats, lines[ordinal]!, findings.stats, ordinal)
 }
 
 function copyRow(from: Float64Array, row: number, to: Float64Array, toRow: number): void {
