@@ -20,7 +20,8 @@ import { setMode } from '../files/system.ts'
 import { findOlder, planWants } from './plan-wants.ts'
 import { untilThrough } from '../transport/retry.ts'
 
-/** Fetches missing files, retrying while the network fails but makes progress. */
+/** Fetches missing files, retrying while the network fails but makes progress. `missing` are
+ *  ordinals of entries, ascending. */
 export async function fetchMissing(
   downloading: Downloading,
   missing: readonly number[],
@@ -114,7 +115,7 @@ async function fetchFiles(
   const begun = new Set(large.filter((ordinal) => unfinished.has(ordinal)))
   const whole = firsts.filter((ordinal) => !older.has(ordinal) && !begun.has(ordinal))
   const wants = [
-    { ordinals: whole.toSorted((a, b) => a - b), parts: new Map<number, number[]>() },
+    { ordinals: whole, parts: new Map<number, number[]>() },
     planWants(downloading, { unfinished: begun, older }, onHeld),
   ]
   await fetchBlobs(downloading, wants, {
