@@ -103,7 +103,9 @@ test('is the same after any changes with repeated caching', async () => {
 
 test('only changed files are read, and an unchanged tree is not saved again', async () => {
   const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
-  const names = Array.from({ length: 300 }, (_, index) => `d${index % 7}/${index}`)
+  // Long names, so that the text has several pieces.
+  const nameOf = (index: number): string => `d${index % 7}/${index}`.padEnd(250, '-')
+  const names = Array.from({ length: 300 }, (_, index) => nameOf(index))
   const root = await makeDirectory(Object.fromEntries(names.map((name) => [name, name])))
   await settle()
   const first = await hash(root, cachePath)
@@ -115,12 +117,25 @@ test('only changed files are read, and an unchanged tree is not saved again', as
   await again.tree.saveStatCache()
   expect(await readStatCache(cachePath)).toBeNull()
   await first.tree.saveStatCache()
-  await writeFile(join(root, 'd3/3'), 'changed')
+  await writeFile(join(root, nameOf(3)), 'changed')
   await writeFile(join(root, 'd3/new'), 'new')
-  await rm(join(root, 'd0/0'))
+  await rm(join(root, nameOf(0)))
   const changed = await hash(root, cachePath)
   expect(changed.read).toBe(2)
   expect(toldOf(changed.tree)).toEqual(toldOf((await hash(root, null)).tree))
+})
+
+test('a file that may change without a new time is read each time', async () => {
+  const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
+  const root = await makeDirectory({ old: 'o', young: 'y' })
+  const soon = Date.now() / 1000 + 60
+  await utimes(join(root, 'young'), soon, soon)
+  await settle()
+  for (const expected of [2, 1]) {
+    const { tree, read } = await hash(root, cachePath)
+    expect(read).toBe(expected)
+    await tree.saveStatCache()
+  }
 })
 
 test('a file whose mode changed is read again', async () => {
@@ -144,6 +159,19 @@ test('a file whose mtime is set back after each write is never taken from the ca
     expect([read, tree.digest(0)]).toEqual([1, digestOf(content)])
     await tree.saveStatCache()
   }
+})
+
+test('a file that is gone when it is read fails the tree by its name', async () => {
+  const root = await makeDirectory({ a: 'x', z: 'y' })
+  const files = ['a', 'gone', 'z'].map((name) => ({
+    absolutePath: join(root, name),
+    entryPath: name,
+  }))
+  const source = listSources(files)
+  const options = { cachePath: null, followsLinks: true, signal, onProgress: () => {} }
+  const hasher = await openTreeHasher(pool, options)
+  hasher.add(0, source.count, source)
+  await expect(hasher.finish(source)).rejects.toMatchObject({ path: join(root, 'gone') })
 })
 
 test('files below a followed symlink are cached', async () => {
