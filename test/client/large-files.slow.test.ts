@@ -1,5 +1,5 @@
 /** Large files: requested in ranges of parts, and resumed where they broke off. */
-import { readdir, stat, utimes } from 'node:fs/promises'
+import { appendFile, readdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { wantsMediaType } from '../../src/api/negotiation.ts'
@@ -126,7 +126,7 @@ test('a large file whose transfer breaks is resumed, by the same download and by
 
 test('a large file that was begun is made a copy of an equal one that comes first', async () => {
   const content = pseudoRandom(200_000, 'equal')
-  const root = await makeDirectory({ 'd/first': content, 'd/second': content })
+  const root = await makeDirectory({ 'd/first': content, 'd/second': content, 'e/third': content })
   const artifact = await upload(root)
   // What an interrupted download of an artifact without the first file leaves.
   const begun = Buffer.alloc(content.length)
@@ -136,9 +136,10 @@ test('a large file that was begun is made a copy of an equal one that comes firs
 })
 
 describe.each([
-  ['lists', true],
-  ['no longer lists', false],
-])('of an older version whose parts the server %s', (_, isThere) => {
+  ['whose parts the server lists', true, false],
+  ['whose parts the server no longer lists', false, false],
+  ['that somebody has changed', true, true],
+])('of an older version %s', (_, isThere, isChanged) => {
   test('only missing parts are fetched', async () => {
     const root = await makeDirectory()
     const file = join(root, 'large')
@@ -161,10 +162,13 @@ describe.each([
     await client.download({ artifact: before, destination })
     const after = await version('after')
     if (!isThere) await direct.remove(before.id)
+    if (isChanged) await appendFile(join(destination, 'large'), 'more')
     const { fetchedBytes } = await client.download({ artifact: after, destination })
     expect(await describeTree(destination)).toEqual(await describeTree(root))
     expect(fetchedBytes).toBeLessThan(200_000)
     const ids = asked.map((path) => new URL(path, url).searchParams.get('artifact'))
-    expect(new Set(ids)).toEqual(new Set([before, after].map(({ id }) => String(id))))
+    // A changed file is cut again, whatever the server has of it.
+    const lists = isChanged ? [after] : [before, after]
+    expect(new Set(ids)).toEqual(new Set(lists.map(({ id }) => String(id))))
   })
 })
