@@ -4,6 +4,7 @@
  *  that need it. */
 import type { Readable } from 'node:stream'
 import type { GetObjectCommandOutput, S3 } from '@aws-sdk/client-s3'
+import pLimit from 'p-limit'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { type BucketPlace, formatBucket } from '../../core/bucket-place.ts'
 import { blobDamaged, errorCodeOf, notFound, StoreError, storeError } from '../../core/errors.ts'
@@ -16,10 +17,12 @@ type Sdk = typeof import('@aws-sdk/client-s3')
 const silenceMs = 30_000
 const connectMs = 5000
 const triesMax = 4
-/** Concurrent requests. A further one waits for its turn within the time that it has to connect, so
- *  with the client's default of 50 a slow service looks like one that does not respond. A server
- *  that may open 1,024 files has 341 for what requests read. */
-const socketsMax = 256
+/** Concurrent requests. A server that may open 1,024 files has 341 for what requests read. */
+const requestsMax = 256
+/** How long a further one waits for its turn. It waits here: in the client it would wait for a
+ *  socket, in the time that it has to connect, so that a slow service looks like one that does not
+ *  respond. */
+const turnMsMax = 60_000
 
 /** Sends nothing until a method is called. */
 export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
@@ -31,13 +34,19 @@ export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
     return { ...objectAt(key), UploadId: id }
   }
   const withoutPrefix = (key = ''): string => key.slice(prefix.length)
-  /** Runs `work`; translates its failures to the errors of the ports. */
+  const turns = pLimit(requestsMax)
+  /** Runs `work` in its turn; translates its failures to the errors of the ports. */
   const translating = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work()
-    } catch (error) {
-      throw translateFailure(sdk, `${formatBucket(place)}/${key}`, error)
-    }
+    const what = `${formatBucket(place)}/${key}`
+    const askedAt = performance.now()
+    return await turns(async () => {
+      if (performance.now() - askedAt > turnMsMax) throw overloaded(what)
+      try {
+        return await work()
+      } catch (error) {
+        throw translateFailure(sdk, what, error)
+      }
+    })
   }
   return {
     sizeOf: async (key) =>
@@ -154,8 +163,8 @@ function openClient(sdk: Sdk, { region, endpoint }: BucketPlace): S3 {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
-      httpAgent: { maxSockets: socketsMax },
-      httpsAgent: { maxSockets: socketsMax },
+      httpAgent: { maxSockets: requestsMax },
+      httpsAgent: { maxSockets: requestsMax },
       connectionTimeout: connectMs,
       socketTimeout: silenceMs,
       requestTimeout: silenceMs,
@@ -254,6 +263,11 @@ function translateFailure(sdk: Sdk, what: string, error: unknown): unknown {
     return storeError('busy', message, { what: 'pack storage' }, cause)
   }
   return refused(what, error, status)
+}
+
+function overloaded(what: string): StoreError {
+  const waited = `${what} waited ${turnMsMax / 1000} seconds behind ${requestsMax} other requests`
+  return storeError('busy', `${waited} to the service`, { what: 'pack storage' })
 }
 
 function refused(what: string, error: Error, status?: number): Error {
