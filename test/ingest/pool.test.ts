@@ -2,6 +2,7 @@
 import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import type { IngestJob } from '../../src/ingest/job.ts'
@@ -195,4 +196,36 @@ test('when one thread cannot start, the others end', async () => {
   await expect(opening).rejects.toThrow('no place for packs')
   expect(started).toBe(3)
   await expect.poll(() => ended).toBe(3)
+})
+
+test('a pool that closes waits for a replacement that is starting, and ends it', async () => {
+  const store = await openStore()
+  const threads: Worker[] = []
+  let ended = 0
+  let goOn = (): void => {}
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const startThread: StartIngestThread = (data) => {
+    const isReplacement = threads.length > 0
+    const thread = inlineThread(async () => {
+      if (isReplacement) await held
+      return await openIngestJobs(data)
+    })
+    thread.once('exit', () => ended++)
+    threads.push(thread)
+    return thread
+  }
+  const pool = await openPool(store, () => undefined, { startThread })
+  await threads[0]!.terminate()
+  await expect.poll(() => threads.length).toBe(2)
+  let isClosed = false
+  const closing = pool.close().then(() => {
+    isClosed = true
+  })
+  await setTimeout(50)
+  expect(isClosed).toBe(false)
+  goOn()
+  await closing
+  expect(ended).toBe(2)
 })

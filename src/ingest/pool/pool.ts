@@ -60,35 +60,38 @@ interface Work<Body> {
 export async function openIngestPool(options: IngestPoolOptions): Promise<IngestPool> {
   const workers: PoolWorker[] = []
   const places = createPlaces(workers, options.workers)
-  let closing = false
+  const stop = new AbortController()
+  const replacing = new Set<Promise<void>>()
 
   const addWorker = async (): Promise<void> => {
     const worker = await startWorker(options, options.startThread)
     void worker.thread.died.then((error) => {
       workers.splice(workers.indexOf(worker), 1)
       options.onWorkerFailure(error)
-      void replaceWorker()
+      const replaced = replaceWorker().finally(() => replacing.delete(replaced))
+      replacing.add(replaced)
     })
     workers.push(worker)
-    if (closing) await worker.thread.close()
+    if (stop.signal.aborted) await worker.thread.close()
   }
   /** Retries until a thread starts: the cause may be temporary, and uploads wait meanwhile. */
   const replaceWorker = async (): Promise<void> => {
-    while (!closing) {
+    while (!stop.signal.aborted) {
       try {
         await addWorker()
         places.serve()
         return
       } catch (failure) {
         options.onWorkerFailure(asError(failure))
-        await sleep(restartPauseMs, undefined, { ref: false })
+        await sleep(restartPauseMs, undefined, { ref: false, signal: stop.signal }).catch(() => {})
       }
     }
   }
   const close = async (): Promise<void> => {
-    closing = true
+    stop.abort()
     places.end(storeError('shutting_down', 'the server is stopping', {}))
-    const ends = await Promise.allSettled(workers.map(({ thread }) => thread.close()))
+    const closing = workers.map(async ({ thread }) => await thread.close())
+    const ends = await Promise.allSettled([...closing, ...replacing])
     for (const end of ends)
       if (end.status === 'rejected') options.onWorkerFailure(asError(end.reason))
   }
@@ -100,7 +103,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
   }
 
   const requireOpen = (): void => {
-    if (closing) throw storeError('shutting_down', 'the server is stopping', {})
+    if (stop.signal.aborted) throw storeError('shutting_down', 'the server is stopping', {})
   }
   const runIn = async (
     place: Place,
