@@ -150,10 +150,10 @@ export interface LifecycleMetadata {
    *  bounded batch per statement; run it on a thread of its own. Errors: the abort reason of
    *  `signal`. */
   reconcileRollups(signal?: AbortSignal): Promise<Drift[]>
-  /** Writes a consistent copy of the database to a new file at `path`, durably. Blocks no other
-   *  connection, but blocks this one until done: run it on a thread of its own. Returns the id
-   *  of the newest pack the copy knows. Errors: storage_full. */
-  copyTo(path: string): Promise<number>
+  /** Writes a consistent copy of the database to a new file at `path`, durably, in steps of some
+   *  milliseconds; blocks no other connection. Returns the id of the newest pack the copy knows.
+   *  Errors: storage_full, the abort reason of `signal`. */
+  copyTo(path: string, signal?: AbortSignal): Promise<number>
   /** When this database was created; 0 if it predates the record of that. */
   bornAt(): Promise<number>
   /** Sets that: to now, when it has come to know all packs there are; until then, to the end of

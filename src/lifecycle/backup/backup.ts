@@ -158,14 +158,14 @@ async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<Bac
 
 /** Returns the id of the newest pack known to the copy. */
 async function copyMetadata(
-  { metadata }: LifecyclePorts,
+  { metadata, signal }: LifecyclePorts,
   { fileSystem, partial, files, lease }: Filling,
 ): Promise<number> {
   const database = join(partial, databaseFile)
   // A copy of an earlier attempt may refer to packs that have died since.
   await ignoringAbsence(() => fileSystem.unlink(database))
   await lease.renew()
-  const newestPack = await metadata.copyTo(database)
+  const newestPack = await metadata.copyTo(database, signal)
   for (const from of files) {
     const to = join(partial, basename(from))
     await ignoringAbsence(() => fileSystem.unlink(to))

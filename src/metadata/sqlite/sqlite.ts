@@ -133,7 +133,7 @@ export function openSqliteMetadata({
     listHealings: createHealingSearch(connection),
     healBlob: createHealing(connection, damage),
     reconcileRollups: createReconciliation(connection, options.path),
-    ...createBackupMethods(connection),
+    ...createBackupMethods(connection, options.path),
     ...createStoreTimes(connection),
     claimDeadBlobs: createBlobClaiming(connection),
     removeDeadBlobs: createBlobRemoval(connection),

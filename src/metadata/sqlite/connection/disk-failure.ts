@@ -5,25 +5,36 @@ const ownDisk = 'the disk of the metadata'
 
 /** Runs `work` and reports a full disk as `storage_full`, naming the disk. SQLite rolls the
  *  transaction back. */
-export function reportingFullDisk<Result>(work: () => Result, disk = ownDisk): Result {
+export function reportingFullDisk<Result>(work: () => Result): Result {
   try {
     return work()
   } catch (error) {
-    const isFull =
-      error instanceof SqliteDatabase.SqliteError &&
-      (error.code === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_SHMSIZE')
-    if (!isFull) throw error
-    throw storeError('storage_full', `${disk} is full`, { neededBytes: null }, { cause: error })
+    throw asFull(error, ownDisk)
   }
 }
 
+function asFull(error: unknown, disk: string): unknown {
+  const isFull =
+    error instanceof SqliteDatabase.SqliteError &&
+    (error.code === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_SHMSIZE')
+  if (!isFull) return error
+  return storeError('storage_full', `${disk} is full`, { neededBytes: null }, { cause: error })
+}
+
 /** As `reportingFullDisk`; also reports a disk that fails or is read-only as `storage_failed`. */
-export function reportingDiskFailure<Result>(work: () => Result, disk = ownDisk): Result {
+export function reportingDiskFailure<Result>(work: () => Result): Result {
   try {
-    return reportingFullDisk(work, disk)
+    return work()
   } catch (error) {
-    throw asFailed(`${disk} cannot be written`, error, /^SQLITE_(?:IOERR|READONLY|CANTOPEN)/)
+    throw asWriteFailure(error)
   }
+}
+
+/** Returns `storage_full` or `storage_failed` for an error of a database that cannot be written
+ *  because of its disk; any other error unchanged. */
+export function asWriteFailure(error: unknown, disk = ownDisk): unknown {
+  const codes = /^SQLITE_(?:IOERR|READONLY|CANTOPEN)/
+  return asFailed(`${disk} cannot be written`, asFull(error, disk), codes)
 }
 
 /** Returns `storage_failed` for an error of a database that cannot be read, because of its disk or
