@@ -75,9 +75,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   const graceOver = new AbortController()
   try {
     const lock = lockDataDir(config.dataDir, 'serve')
-    cleanups.push(() => {
-      lock.release()
-    })
+    cleanups.push(() => lock.release())
     let app = createStartingApp(() => 'starting')
     const listener = await listen((request, env) => app.fetch(request, env), config)
     cleanups.push(() => listener.close(graceOver, 0))
@@ -201,7 +199,8 @@ async function openStorage(
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const sharedLog = createSharedLog()
   const path = join(dataDir, 'trove.db')
-  const metadata = await openMetadata({ path, sharedLog, quota, openUploadsMax })
+  const onMigration = (missing: number): void => log.info('migrating the database', { missing })
+  const metadata = await openMetadata({ path, sharedLog, quota, openUploadsMax, onMigration })
   cleanups.push(() => metadata.close())
   const clock = await startClockWatch({ metadata, log, now, elapsedMs })
   cleanups.push(() => clock.stop())

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { noFacts } from '../../src/core/run/run.ts'
+import { createSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
+import { openMetadataThreads } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
@@ -50,6 +52,27 @@ async function migrated(path: string, queries: string[]): Promise<unknown[][]> {
   database.close()
   return answers
 }
+
+test('whoever opens an older database is told before it is migrated, and nobody who opens a new one', async () => {
+  const older = databaseOf('0027_base_leases', '')
+  const told: unknown[] = []
+  const open = async (path: string): Promise<void> => {
+    const onMigration = (missing: number): void => {
+      const database = new SqliteDatabase(path, { readonly: true })
+      const applied = database.prepare('SELECT count(*) FROM __drizzle_migrations').pluck().get()
+      database.close()
+      told.push([applied, missing])
+    }
+    const sharedLog = createSharedLog()
+    await (await openMetadataThreads({ path, sharedLog, onMigration })).close()
+  }
+  const created = newPath()
+  for (const path of [older, older, created, created]) await open(path)
+  const { entries } = JSON.parse(
+    readFileSync(new URL('meta/_journal.json', migrations), 'utf8'),
+  ) as Journal
+  expect(told).toEqual([[28, entries.length - 28]])
+})
 
 test('packs that no session is filling count as whole', async () => {
   const path = databaseOf(

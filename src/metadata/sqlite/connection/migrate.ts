@@ -2,8 +2,9 @@
  *  own format and record table. Drizzle's `migrate` reads that record before its transaction
  *  begins, so two threads opening a new database at once would both create it; here both steps
  *  happen under one write lock. */
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Database } from 'better-sqlite3'
+import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import { programRoot } from '../../../program-files.ts'
 
@@ -27,6 +28,18 @@ class ChangedMigrationError extends Error {
     super(
       `${path} was written by an unreleased version of Trove with another schema and was left unchanged`,
     )
+  }
+}
+
+/** How many migrations the database at `path` lacks; 0 for one that is yet to be created. */
+export function countMissingMigrations(path: string): number {
+  if (!existsSync(path)) return 0
+  const database = new SqliteDatabase(path, { readonly: true })
+  try {
+    const applied = appliedHashes(database).length
+    return applied === 0 ? 0 : readMigrationFiles({ migrationsFolder }).length - applied
+  } finally {
+    database.close()
   }
 }
 

@@ -4,6 +4,8 @@
 import { startThread } from '../../../program-files.ts'
 import { createThreadClient, type ThreadClient } from '../../../worker-thread.ts'
 import type { Metadata } from '../../metadata.ts'
+import { countMissingMigrations } from '../connection/migrate.ts'
+import { reportingUnusable } from '../connection/unusable-database.ts'
 import type { StoreOptions } from '../sqlite.ts'
 import { type Method, servedBy } from './served-by.ts'
 
@@ -32,9 +34,18 @@ export async function openMetadataWorker(options: ThreadOptions): Promise<Metada
 /** The same on two threads, for a server: writes, which wait for each other and for the disk, do
  *  not delay what only reads. A read sees every write that was acknowledged before it was asked
  *  for. */
-export async function openMetadataThreads(
-  options: ThreadOptions & { sharedLog: SharedArrayBuffer },
-): Promise<Metadata> {
+export async function openMetadataThreads({
+  onMigration,
+  ...options
+}: ThreadOptions & {
+  sharedLog: SharedArrayBuffer
+  /** Called before a database of an older version is migrated, which can take minutes, with the
+   *  number of migrations. */
+  onMigration?: (missing: number) => void
+}): Promise<Metadata> {
+  const { path } = options
+  const missing = reportingUnusable(path, () => countMissingMigrations(path))
+  if (missing > 0) onMigration?.(missing)
   const writer = await openThread('writer', options)
   const reader = await openThread('reader', options).catch(async (error: unknown) => {
     await writer.close()
