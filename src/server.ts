@@ -25,6 +25,7 @@ import { requireSetClock, startClockWatch } from './lifecycle/clock-watch.ts'
 import { type DiskSpace, openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recoverAtStart } from './lifecycle/recovery/recover-at-start.ts'
+import { createPlanning } from './lifecycle/background/background.ts'
 import { startBackgroundJobs } from './lifecycle/background/background-jobs.ts'
 import { confirmingActs } from './lifecycle/snapshot/confirmed-acts.ts'
 import { startUsageHistory } from './lifecycle/usage-history.ts'
@@ -257,7 +258,7 @@ async function openIngest(
 
 function startBackground(
   { config, log, now, checkpoint, cleanups }: Opening,
-  { metadata, packs, staging, packPlace, placeCheck, sharedLog, logKeeper, clock }: Storage,
+  { metadata, packs, staging, path, packPlace, placeCheck, sharedLog, logKeeper, clock }: Storage,
   space: DiskSpace,
 ): Pick<AppContext, 'maintenance' | 'backgroundJobs'> {
   const maintenance = startMaintenance({
@@ -269,6 +270,7 @@ function startBackground(
     intervalMs: config.gcIntervalMs,
     compactBytesPerSecond: config.compactBytesPerSecond,
     historyMs: config.historyMs,
+    plan: createPlanning({ databasePath: path, packPlace, sharedLog }),
   })
   cleanups.push(() => maintenance.close())
   const backgroundJobs = startBackgroundJobs({

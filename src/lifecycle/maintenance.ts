@@ -3,7 +3,12 @@
 import type { Staging } from '../ingest/staging/staging.ts'
 import type { Log } from '../log.ts'
 import type { ClockWatch } from './clock-watch.ts'
-import { type Collection, type CollectOptions, collect, planCollection } from './collect/collect.ts'
+import {
+  type Collection,
+  type CollectOptions,
+  collect,
+  type PlanOptions,
+} from './collect/collect.ts'
 import type { CompactionReach } from './collect/compaction-plan.ts'
 import { createDebrisRemoval } from './collect/debris.ts'
 import type { DiskSpace } from './disk-space.ts'
@@ -32,6 +37,8 @@ export interface MaintenanceOptions {
   intervalMs: number | null
   compactBytesPerSecond: number | null
   historyMs: number
+  /** Computes what a round would do at `now`. */
+  plan(options: PlanOptions & { now: number }, signal: AbortSignal): Promise<Collection>
 }
 
 export function startMaintenance(options: MaintenanceOptions): Maintenance {
@@ -60,7 +67,9 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     jobs.start(
       'gc',
       async (onProgress) =>
-        dryRun ? await planCollection(ports, { reach }) : await run(reach, onProgress),
+        dryRun
+          ? await options.plan({ reach, now: ports.now() }, stop.signal)
+          : await run(reach, onProgress),
       { origin, dryRun },
     )
 

@@ -139,8 +139,8 @@ export interface LifecycleMetadata {
   /** Measures which copies would die in which packs if the artifacts were gone, and in
    *  `sharedBytes` how many bytes of their contents would stay (serving copies, each counted
    *  once; 0 when not asked for). `released`: how many removed artifacts would be released.
-   *  Read-only. The cost is proportional to what they hold. Errors: the abort reason of
-   *  `signal`. */
+   *  Read-only. The cost is proportional to what they hold. Errors: the abort reason of `signal`;
+   *  temporary rows then stay until the connection is closed. */
   measureRemoval(
     question: RemovalQuestion,
     signal?: AbortSignal,

@@ -233,6 +233,7 @@ test('while the clock is doubted no scheduled round expires, deletes or records 
     intervalMs: hour,
     compactBytesPerSecond: null,
     historyMs: limits.historyMs,
+    plan: async () => await Promise.reject(new Error('nobody plans')),
   })
   const history = await startUsageHistory({ metadata, now: host.now, clock: watch, log })
   onTestFinished(async () => {

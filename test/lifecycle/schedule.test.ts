@@ -1,5 +1,6 @@
 /** Scheduled maintenance: jittered, one round at a time, and alive whatever a round does. Timers
  *  are faked. */
+import { once } from 'node:events'
 import SqliteDatabase from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { storeError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
+import { planCollection } from '../../src/lifecycle/collect/collect.ts'
 import { openDiskSpace } from '../../src/lifecycle/disk-space.ts'
 import { createJobs } from '../../src/lifecycle/background/jobs.ts'
 import { type Maintenance, startMaintenance } from '../../src/lifecycle/maintenance.ts'
@@ -162,8 +164,10 @@ describe('a schedule', () => {
   })
 })
 
+type Plan = Parameters<typeof startMaintenance>[0]['plan']
+
 /** Maintenance of a store whose staging fails until `heal` is called. */
-async function startFailing(): Promise<{
+async function startFailing(plan?: Plan): Promise<{
   maintenance: Maintenance
   lines: Line[]
   heal(): void
@@ -196,6 +200,9 @@ async function startFailing(): Promise<{
     intervalMs: hour,
     compactBytesPerSecond: null,
     historyMs: limits.historyMs,
+    plan:
+      plan ??
+      (async (options) => await planCollection({ metadata, packs, now: ports.now }, options)),
   })
   onTestFinished(async () => {
     vi.useRealTimers()
@@ -209,6 +216,20 @@ async function startFailing(): Promise<{
     },
   }
 }
+
+test('a stop ends a dry run, which is planned elsewhere', async () => {
+  const asked: unknown[] = []
+  const { maintenance, lines } = await startFailing(async (options, signal) => {
+    asked.push(options.reach)
+    await once(signal, 'abort')
+    throw signal.reason
+  })
+  const { id } = maintenance.collect({ reach: 'now', dryRun: true })
+  await settle(() => asked.length > 0)
+  await maintenance.close()
+  expect(maintenance.jobs.find(id)).toMatchObject({ state: 'failed', dryRun: true })
+  expect({ asked, lines }).toEqual({ asked: ['now'], lines: [] })
+})
 
 /** Lets an hour pass, and the round that it triggers end. */
 async function passRound({ jobs }: Maintenance): Promise<void> {

@@ -6,6 +6,7 @@ import { openPackStore } from '../../packs/open-pack-store.ts'
 import { answerRequests } from '../../worker-thread.ts'
 import { backUp } from '../backup/backup.ts'
 import type { BackgroundNotice, BackgroundPlaces, BackgroundTask } from './background.ts'
+import { planCollection } from '../collect/collect.ts'
 import { scanForSecrets } from '../secret-scan.ts'
 import { type ScrubFinding, scrub } from '../scrub/scrub.ts'
 
@@ -17,6 +18,8 @@ await answerRequests<BackgroundTask, object, BackgroundNotice>(async () => {
     answer: async ({ kind, options }, { stop, notify }) => {
       const ports = { metadata, packs, now: Date.now, signal: stop.signal }
       const onProgress = (progress: object): void => notify({ progress })
+      if (kind === 'plan')
+        return await planCollection({ ...ports, now: () => options.now }, options)
       if (kind === 'secrets') return await scanForSecrets(ports, options)
       if (kind === 'backup') return await backUp(ports, { ...options, onProgress })
       const onFinding = (finding: ScrubFinding): void => notify({ finding })

@@ -5,6 +5,7 @@ import type { PackPlace } from '../../packs/open-pack-store.ts'
 import { startThread } from '../../program-files.ts'
 import { createThreadClient } from '../../worker-thread.ts'
 import type { BackupOptions } from '../backup/backup.ts'
+import type { Collection, PlanOptions } from '../collect/collect.ts'
 import type { SecretsOptions } from '../secret-scan.ts'
 import type { ScrubFinding, ScrubOptions } from '../scrub/scrub.ts'
 
@@ -15,6 +16,7 @@ export type BackgroundTask =
   | { kind: 'scrub'; options: Plain<ScrubOptions> }
   | { kind: 'backup'; options: Plain<BackupOptions> }
   | { kind: 'secrets'; options: SecretsOptions }
+  | { kind: 'plan'; options: PlanOptions & { now: number } }
 
 export interface BackgroundPlaces {
   databasePath: string
@@ -56,5 +58,17 @@ export async function runInBackground(
   } finally {
     // Resolves once the thread has closed the store.
     await thread.close()
+  }
+}
+
+/** Returns a function that plans a garbage collection in a thread of its own, since that can take
+ *  minutes of a processor. Errors: the abort reason of `signal`. */
+export function createPlanning(
+  places: BackgroundPlaces,
+): (options: PlanOptions & { now: number }, signal: AbortSignal) => Promise<Collection> {
+  return async (options, signal) => {
+    const task = { kind: 'plan', options } as const
+    const nobody = { onProgress: () => {}, onFinding: () => {} }
+    return (await runInBackground({ ...places, task }, { ...nobody, signal })) as Collection
   }
 }

@@ -37,6 +37,8 @@ export interface CollectOptions {
   onProgress?: (progress: Collection) => void
 }
 
+export type PlanOptions = Pick<CollectOptions, 'reach'>
+
 export interface Collection {
   /** Artifacts that expired. */
   expired: number
@@ -60,7 +62,7 @@ export interface Collection {
  *  Errors: the abort reason of `ports.signal`. */
 export async function planCollection(
   ports: LifecyclePorts,
-  { reach }: Pick<CollectOptions, 'reach'>,
+  { reach }: PlanOptions,
 ): Promise<Collection> {
   const { metadata, signal } = ports
   const now = ports.now()
