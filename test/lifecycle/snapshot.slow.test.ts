@@ -7,10 +7,10 @@ import { gunzipSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type { BucketPlace } from '../../src/core/bucket-place.ts'
-import { createJobs } from '../../src/lifecycle/background/jobs.ts'
+import { createJobs, type Jobs } from '../../src/lifecycle/background/jobs.ts'
 import { openStoreSeries } from '../../src/lifecycle/snapshot/series.ts'
 import { startSnapshotJobs } from '../../src/lifecycle/snapshot/snapshot-jobs.ts'
-import { takeSnapshot } from '../../src/lifecycle/snapshot/take-snapshot.ts'
+import { type SnapshotReport, takeSnapshot } from '../../src/lifecycle/snapshot/take-snapshot.ts'
 import { createLog } from '../../src/log.ts'
 import type { PageCapture } from '../../src/metadata/metadata.ts'
 import { findPackPlace } from '../../src/packs/pack-place.ts'
@@ -92,6 +92,38 @@ test('an interrupted snapshot leaves the one before, and the next one clears up'
   expect(await readdir(dataDir)).toEqual(['cas', 'trove.db'])
   const key = [...fake.objects.keys()].find((each) => /0000000003-.*\.db\.gz$/.test(each))!
   expect(gunzipSync(fake.objects.get(key)!.bytes).equals(database)).toBe(true)
+})
+
+test('a snapshot says how much of it was sent', async () => {
+  const { dataDir, place } = await openStore()
+  const log = createLog('error', () => {})
+  const jobs = createJobs({ now: Date.now, log })
+  const seen: Partial<SnapshotReport>[] = []
+  const watched: Jobs = {
+    ...jobs,
+    start: (kind, work, options) =>
+      jobs.start(
+        kind,
+        async (tell) => await work((each) => tell(seen[seen.push(each) - 1]!)),
+        options,
+      ),
+  }
+  const snapshots = startSnapshotJobs({
+    dataDir,
+    place,
+    capture,
+    jobs: watched,
+    log,
+    intervalMs: null,
+    changesIntervalMs: 1000,
+  })
+  onTestFinished(() => snapshots.close())
+  const { progress } = await jobs.ended(snapshots.take().id)
+  const sizes = seen.map(({ snapshotBytes }) => snapshotBytes!)
+  expect(sizes.length).toBeGreaterThan(5)
+  expect(sizes).toEqual(sizes.toSorted((a, b) => a - b))
+  expect(seen.at(-1)).toEqual(progress)
+  expect(new Set(seen.map(({ databaseBytes }) => databaseBytes))).toEqual(new Set([20_000_000]))
 })
 
 test('two snapshots are kept, with the changes since the older one', async () => {

@@ -40,7 +40,10 @@ export const snapshotCommand: Command<typeof maintenanceFlags> = {
   },
 }
 
-async function snapshotOf({ ports: { signal }, config }: LocalStore): Promise<WireSnapshotReport> {
+async function snapshotOf(
+  { ports: { signal }, config }: LocalStore,
+  onProgress: (progress: WireSnapshotReport) => void,
+): Promise<WireSnapshotReport> {
   const { dataDir, packBucket: place } = config
   if (place === null)
     throw new UsageError(
@@ -55,7 +58,7 @@ async function snapshotOf({ ports: { signal }, config }: LocalStore): Promise<Wi
   const { capture } = keeper
   const series = openStoreSeries({ dataDir, place, capture, intervalMs: null, log })
   try {
-    return await takeSnapshot(series, { dataDir, place, signal })
+    return await takeSnapshot(series, { dataDir, place, signal, onProgress })
   } finally {
     await series.close()
     await keeper.close()

@@ -8,6 +8,8 @@ export interface CompressedObject {
   key: string
   source: AsyncIterable<Buffer> | Iterable<Buffer>
   signal?: AbortSignal | undefined
+  /** Called with the number of each further bytes that were compressed. */
+  onCompressed?: ((bytes: number) => void) | undefined
   /** Called when all but the last bytes are sent; if it fails, there is no object. */
   beforeEnd?: () => Promise<void>
 }
@@ -21,7 +23,7 @@ export const compressionRatioMax = 256
  *  `beforeEnd`. */
 export async function sendCompressed(
   bucket: Bucket,
-  { key, source, signal, beforeEnd }: CompressedObject,
+  { key, source, signal, onCompressed, beforeEnd }: CompressedObject,
 ): Promise<number> {
   const sink = createS3Sink({ name: key, key, bucket })
   try {
@@ -29,7 +31,10 @@ export async function sendCompressed(
       source,
       createGzip({ level: compressionLevel, chunkSize: 256 * 1024 }),
       async (pieces: AsyncIterable<Buffer>) => {
-        for await (const piece of pieces) await sink.write(piece)
+        for await (const piece of pieces) {
+          await sink.write(piece)
+          onCompressed?.(piece.length)
+        }
       },
       { signal },
     )

@@ -60,9 +60,9 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
   })
   stopped.catch(() => {})
   const take = (origin: JobOrigin): Job => {
-    const work = async (): Promise<object> => {
-      const { signal } = stop
-      return await Promise.race([takeSnapshot(series, { dataDir, place, signal }), stopped])
+    const work: Parameters<Jobs['start']>[1] = async (onProgress) => {
+      const taking = takeSnapshot(series, { dataDir, place, signal: stop.signal, onProgress })
+      return await Promise.race([taking, stopped])
     }
     return jobs.start('snapshot', work, { lane: 'snapshot', origin })
   }

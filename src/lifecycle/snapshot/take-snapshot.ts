@@ -7,6 +7,7 @@
  *
  *  Packs that are deleted later than a snapshot are missing when it is restored. What they held is
  *  by then in newer packs, which a restore imports, or no longer needed (recovery/rebuild.ts). */
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BucketPlace } from '../../core/bucket-place.ts'
 import { hasCode } from '../../core/errors.ts'
@@ -41,7 +42,14 @@ export async function takeSnapshot(
     dataDir,
     place,
     signal,
-  }: { dataDir: string; place: BucketPlace; signal?: AbortSignal | undefined },
+    onProgress,
+  }: {
+    dataDir: string
+    place: BucketPlace
+    signal?: AbortSignal | undefined
+    /** Called with what is sent so far of a database that had this size at the beginning. */
+    onProgress?: (progress: SnapshotReport) => void
+  },
 ): Promise<SnapshotReport> {
   return await withBucket(place, async (bucket) => {
     // A store that was restored elsewhere has its own.
@@ -52,13 +60,23 @@ export async function takeSnapshot(
     const report = await series.follow(earlier[0]?.number ?? 0, async (own) => {
       await removeUnfinished(bucket, own.series)
       let databaseBytes = 0
-      const source = readDatabaseFile(join(dataDir, 'trove.db'), (bytes) => {
+      const path = join(dataDir, 'trove.db')
+      const progress = {
+        number: own.number,
+        databaseBytes: (await stat(path)).size,
+        snapshotBytes: 0,
+      }
+      const source = readDatabaseFile(path, (bytes) => {
         databaseBytes += bytes
       })
       const snapshotBytes = await sendCompressed(bucket, {
         key: metadataKey({ kind: 'snapshot', ...own }),
         source,
         signal,
+        onCompressed: (bytes) => {
+          progress.snapshotBytes += bytes
+          onProgress?.({ ...progress })
+        },
         beforeEnd: own.complete,
       })
       return { number: own.number, databaseBytes, snapshotBytes }
