@@ -60,7 +60,10 @@ export function sweepContract(store: Store): void {
     const run = await seedRun(store())
     const gone = await seedArtifact(store(), run, { a: 'only', b: 'shared' }, { name: 'gone' })
     const kept = await seedArtifact(store(), run, { c: 'shared', d: 'other' }, { name: 'kept' })
+    const session = await openSession(store(), run)
     expect(await sweepBlobs(store())).toBe(0)
+    // Another upload of the tree that stays is in progress.
+    await stageEntries(store(), session, entriesOf({ c: 'shared', d: 'other' }))
     await remove(gone)
     expect(await sweepBlobs(store())).toBe(1)
     expect(await isKnown('only')).toBe(false)
@@ -200,13 +203,14 @@ export function sweepContract(store: Store): void {
     expect(await sweepBlobs(store())).toBe(1)
   })
 
-  test('a session past its lease holds nothing, and cannot bring back swept blobs', async () => {
+  test('a session past its lease holds nothing, whoever else uploads, and cannot bring back swept blobs', async () => {
     const run = await seedRun(store())
     const session = await store().openSession({
       projectId: run.projectId,
       now: 1_000,
       leaseMs: 100,
     })
+    await addContents(store(), await openSession(store(), run), ['y'])
     await addContents(store(), session, ['x'])
     const artifact = await seedArtifact(store(), run, { a: 'x' })
     await remove(artifact)
@@ -235,15 +239,18 @@ export function sweepContract(store: Store): void {
     const run = await seedRun(store())
     const first = await commitExact(run, 1, 'first')
     const second = await commitExact(run, 9, 'second')
+    const unnamed = await seedArtifact(store(), run, { a: 'unnamed' }, { name: 'unnamed' })
     const { streamDigest } = copyOf('one', { codec: 'deflate', level: 9 })
     await remove(first)
     expect(await sweepBlobs(store())).toBe(0)
+    await remove(unnamed)
+    expect(await sweepBlobs(store())).toBe(1)
     const session = await openSession(store(), run)
     expect(await store().claimStreams(session, [streamDigest])).toHaveLength(1)
     await store().abortSession(session)
     await remove(second)
     expect(await sweepBlobs(store())).toBe(1)
-    expect(await claimPacks(store())).toHaveLength(2)
+    expect(await claimPacks(store())).toHaveLength(3)
   })
 
   test('a stream that only a skeleton holds stays together with its blob, which no manifest refers to', async () => {
@@ -263,18 +270,32 @@ export function sweepContract(store: Store): void {
     expect(await sweepBlobs(store())).toBe(2)
   })
 
-  test('a stream that an aborted upload added to a blob in use is removed', async () => {
+  test('a stream that an aborted upload added to a part in use is removed, and no other', async () => {
     const run = await seedRun(store())
-    await seedArtifact(store(), run, { a: 'one' })
+    const first = await openSession(store(), run)
+    await addContents(store(), first, ['one', 'two'])
+    const { digest, sizeBytes, crc32 } = copyOf('onetwo').blob
+    const parts = [digestOf('one'), digestOf('two')]
+    await store().addComposite(first, { digest, sizeBytes, crc32, parts })
+    const entries = entriesOf({ both: 'onetwo', one: 'one' })
+    const { manifestId } = await stageEntries(store(), first, entries)
+    await store().commitArtifact(first, newArtifact(run, manifestId, { name: 'both' }))
     const { liveBytes } = await store().figures()
     const session = await openSession(store(), run)
     const { pack, copies } = packOf([copyOf('one', { codec: 'deflate' })])
     await store().addPack(session, pack, copies)
-    expect((await store().figures()).liveBytes).toBeGreaterThan(liveBytes)
+    const withStream = (await store().figures()).liveBytes
+    expect(withStream).toBeGreaterThan(liveBytes)
+    // The other part is judged while the session leases this one.
+    await remove(await seedArtifact(store(), run, { two: 'two' }, { name: 'two' }))
+    expect(await sweepBlobs(store())).toBe(0)
+    expect((await store().figures()).liveBytes).toBe(withStream)
     await store().abortSession(session)
     expect(await sweepBlobs(store())).toBe(0)
     expect((await store().figures()).liveBytes).toBe(liveBytes)
     expect(await claimPacks(store())).toEqual([pack.name])
+    const blob = await store.findBlob(digest)
+    expect(await store().readParts(blob!.blobId, 0, 10)).toHaveLength(2)
   })
 
   test('a stream that the skeleton of an aborted upload named is removed', async () => {
