@@ -13,6 +13,7 @@ import { overviewContract } from './contract/overview.ts'
 import { packsContract } from './contract/packs.ts'
 import { publishingContract } from './contract/publishing.ts'
 import { readingContract } from './contract/reading.ts'
+import { releasingContract } from './contract/releasing.ts'
 import { revocationsContract } from './contract/revocations.ts'
 import { runsContract } from './contract/runs.ts'
 import { secretsContract } from './contract/secrets.ts'
@@ -42,6 +43,7 @@ const parts = {
   overview: overviewContract,
   reading: readingContract,
   trees: treesContract,
+  releasing: releasingContract,
   sweep: sweepContract,
   damage: damageContract,
   figures: figuresContract,

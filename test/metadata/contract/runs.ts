@@ -105,7 +105,7 @@ export function runsContract(store: Store): void {
     expect(await runsAfter(6000)).toEqual([201, 202, 203, 204])
     await store().purgeTombstones(6000, 10)
     await store().purgeRunRecords(6000, 10)
-    await store().removeUpload('u')
+    expect(await store().removeUpload('u')).toBe(true)
     expect(await runsAfter(6000)).toEqual([201])
   })
 
