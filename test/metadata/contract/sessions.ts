@@ -2,7 +2,18 @@ import { expect, test } from 'vitest'
 import { digestOf } from '../../../src/core/bytes/digest.ts'
 import { limits } from '../../../src/core/limits.ts'
 import type { Store } from '../metadata-contract.ts'
-import { addContents, copyOf, openSession, packOf, seedArtifact, seedRun } from '../seed.ts'
+import {
+  addContents,
+  copyOf,
+  entriesOf,
+  newArtifact,
+  openSession,
+  packOf,
+  seedArtifact,
+  seedRun,
+  stageEntries,
+} from '../seed.ts'
+import { sweepBlobs } from '../sweep-all.ts'
 
 export function sessionsContract(store: Store): void {
   test('a claim returns the known blobs and leaves out the rest', async () => {
@@ -111,6 +122,38 @@ export function sessionsContract(store: Store): void {
     await store().abortSession(session)
     await store().abortSession('never')
     expect(await store().listSessions(Infinity, 10)).toEqual([])
+  })
+
+  test('a session that ends gives up all that it leased, staged and was offered, and nothing of another', async () => {
+    const run = await seedRun(store())
+    const base = await seedArtifact(store(), run, { a: 'base' }, { name: 'base' })
+    const fill = async (content: string) => {
+      const session = await openSession(store(), run)
+      const { pack, copies } = packOf([copyOf(`${content} named`, { codec: 'deflate' })])
+      await store().addPack(session, pack, copies)
+      const [stream] = await store().claimStreams(session, [copies[0]!.streamDigest])
+      const page = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.from('p') }
+      await store().stageSkeletonPage(session, page, [stream!.streamId])
+      const baseId = await store().leaseKnownTree(session, base.treeDigest, 2_000)
+      await store().stageOffered(session, 'entries', 0, Buffer.from(content))
+      await addContents(store(), session, [content])
+      const { manifestId } = await stageEntries(store(), session, entriesOf({ a: content }))
+      return { session, baseId: baseId!, manifestId }
+    }
+    const kept = await fill('kept')
+    const ended = await fill('ended')
+    const removal = { state: 'deleted', reason: 'test', now: 2_500 } as const
+    expect(await store().removeArtifacts([base.id], removal)).toEqual([base.id])
+    await store().abortSession(ended.session)
+    expect(await sweepBlobs(store())).toBe(2)
+
+    const offered = await store().readOffered(kept.session, 'entries', 0)
+    expect(offered?.toString()).toBe('kept')
+    expect(await store().readLeasedPage(kept.session, kept.baseId, 0)).toBeDefined()
+    const wanted = newArtifact(run, kept.manifestId, { kind: 'exact', name: 'kept' })
+    await store().commitArtifact(kept.session, wanted)
+    // Now nobody holds the tree that both had leased.
+    expect(await sweepBlobs(store())).toBe(1)
   })
 
   test('session ids cannot be guessed', async () => {
