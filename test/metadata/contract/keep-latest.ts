@@ -89,11 +89,12 @@ export function keepLatestContract(store: Store): void {
     expect(await kept()).toEqual([merged.id])
   })
 
-  test('facts that arrive later count', async () => {
+  test('facts that arrive later count for the artifacts of that run', async () => {
     await keep(['main/build'])
     const run = await seedRun(store(), { number: 70 })
     const early = await seedArtifact(store(), run, { a: 'early' }, { name: 'build' })
     expect(early.keptLatest).toBe(false)
+    await make(0, { number: 71, branch: 'elsewhere' })
     await seedRun(store(), { number: 70, branch: 'main' })
     expect(await kept()).toEqual([early.id])
     await seedRun(store(), { number: 70, event: 'pull_request' })
