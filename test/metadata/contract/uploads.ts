@@ -135,15 +135,18 @@ export function uploadsContract(store: Store): void {
 
   test('finished uploads are found by name and are neither stale nor live', async () => {
     const run = await seedRun(store())
+    const other = newUpload(run.id, { name: parseArtifactName('docs') })
+    await store().createUpload(other)
     const { upload: finished } = await store().createUpload(newUpload(run.id, { now: 1 }))
     await store().assembleUpload(finished.id, list)
     const artifact = await seedArtifact(store(), run, { a: 'x' }, { uploadId: finished.id })
     const found = await store().findUploadByName(run.id, 'build', 'dist')
     expect(found).toMatchObject({ id: finished.id, state: 'done', artifactId: artifact.id })
-    expect(await store().listLiveUploads()).toEqual([])
-    expect(await store().listStaleUploads(Infinity, 10)).toEqual([])
+    expect(await store().listLiveUploads()).toEqual([other.id])
+    expect(await store().listStaleUploads(Infinity, 10)).toEqual([other.id])
     expect(await store().removeUpload(finished.id)).toBe(false)
     expect(await store().findUpload(finished.id)).toMatchObject({ artifactId: artifact.id })
+    expect(await store().findUpload(other.id)).toMatchObject({ state: 'open', artifactId: null })
   })
 
   test('all live uploads are listed; stale ones oldest first, up to the limit', async () => {
