@@ -70,7 +70,7 @@ export function createReadLeaseMethods(
   )
   const removed = prepare<[string], { id: number }>(
     `SELECT j.value AS id FROM json_each(?) j LEFT JOIN artifacts a ON a.id = j.value
-     WHERE j.value IS NOT NULL AND (a.id IS NULL OR a.removed_at IS NOT NULL)`,
+     WHERE a.id IS NULL OR a.removed_at IS NOT NULL`,
   )
   const renew = prepare<[number, string]>(
     `UPDATE read_leases SET until = max(until, ?)
