@@ -137,6 +137,56 @@ export function packsContract(store: Store): void {
     expect(await store().hasPack(pack.name)).toBe(fate === 'claimed')
   })
 
+  test('a copy moves only from the place at which it was copied', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const from = await addCopies(store(), session, [copyOf('one')])
+    const { streamId, offset, lengthBytes } = (await store.findBlob(digestOf('one')))!.copy!
+    const move = { streamId, fromPackId: 1, fromOffset: offset, offset: 50, lengthBytes }
+    const { pack } = packOf([copyOf('one')])
+    const moveTo = { ...pack, copyCount: 1, copyBytes: lengthBytes }
+    const stale = [
+      { ...move, fromPackId: 99 },
+      { ...move, fromOffset: offset + 1 },
+    ]
+    await store().moveCopies(moveTo, stale)
+    expect((await store.findBlob(digestOf('one')))?.copy).toMatchObject({ packName: from, offset })
+    await store().moveCopies({ ...moveTo, name: `${pack.name}0` }, [move])
+    expect((await store.findBlob(digestOf('one')))?.copy?.packName).toBe(`${pack.name}0`)
+  })
+
+  test('small packs are listed page by page, but for those of uploads in progress', async () => {
+    const run = await seedRun(store())
+    for (const content of ['one', 'two'])
+      await seedArtifact(store(), run, { a: content }, { name: content })
+    await addContents(store(), await openSession(store(), run), ['three'])
+    const list = async (after: number) =>
+      (await store().listWastefulPacks('tiny', { after, limit: 10 })).map(({ id }) => id)
+    const [first, second, ...rest] = await list(0)
+    expect(rest).toEqual([])
+    expect(await list(first!)).toEqual([second])
+  })
+
+  test('a dead pack is held by the readers that began before it died, and by no others', async () => {
+    const run = await seedRun(store())
+    for (const content of ['one', 'two']) {
+      const session = await openSession(store(), run)
+      await addContents(store(), session, [content])
+      await store().abortSession(session)
+    }
+    await sweepBlobs(store())
+    const read = async (now: number): Promise<number[]> =>
+      (await store().openReadLeases([], now, 10_000)).leases
+    const before = await read(2_900)
+    expect(await store().listDeadPacks(3_000, { after: 0, limit: 10 })).toHaveLength(2)
+    const claim = async (after: number) => await store().claimDeadPacks(3_000, { after, limit: 10 })
+    const [first, second] = await claim(0)
+    expect([first, second]).toMatchObject([{ isRead: true }, { isRead: true }])
+    expect((await claim(first!.id)).map(({ id }) => id)).toEqual([second!.id])
+    await read(3_100)
+    await store().closeReadLeases(before)
+    expect(await claim(0)).toMatchObject([{ isRead: false }, { isRead: false }])
+  })
+
   test('a pack without copies can be registered too', async () => {
     const session = await openSession(store(), await seedRun(store()))
     await addCopies(store(), session, [])
