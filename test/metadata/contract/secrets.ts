@@ -134,18 +134,22 @@ export function secretsContract(store: Store): void {
     })
   })
 
-  test('findings are deleted with the tree', async () => {
+  test('findings are deleted with the tree, and those of others stay', async () => {
     const run = await seedRun(store())
     const { id, manifestId } = await seedArtifact(store(), run, { a: 'x' })
     const outcome = { secrets: [secretIn('a', 'x')], passedOver: 0 }
     await store().recordSecrets(manifestId, 1, outcome)
     await store().recordScans(1, [{ digest: digestOf('x'), found: [] }])
+    const other = await seedArtifact(store(), run, { a: 'y' }, { name: 'other' })
+    const kept = { secrets: [secretIn('a', 'y')], passedOver: 0 }
+    await store().recordSecrets(other.manifestId, 1, kept)
     const removal = { state: 'deleted', reason: 'deleted', now: 3_000, undoMs: 0 } as const
     await store().removeArtifacts([id], removal)
     const place = { after: { at: -1, id: -1 }, limit: 10 }
     await store().releaseRemoved(Infinity, 4_000, place)
     for (let more = true; more;) more = await store().clearRemoved(100)
     expect((await store().listSecrets(id)).secrets).toEqual([])
+    expect((await store().listSecrets(other.id)).secrets).toMatchObject(kept.secrets)
     // Null, not zero: the result is no longer known.
     expect(await countOf(id)).toBeNull()
     // Nothing is recorded for a tree that no longer exists.
