@@ -28,9 +28,10 @@ export function sessionsContract(store: Store): void {
     expect(await store().claimBlobs(session, [])).toEqual([])
   })
 
-  test('a claim of streams returns what they hold and how', async () => {
+  test('a claim of streams returns what they hold and how, and leaves out damaged ones', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
+    await addContents(store(), session, ['one'])
     const copy = copyOf('one', { codec: 'deflate', lengthBytes: 77 })
     const { pack, copies } = packOf([copy])
     await store().addPack(session, pack, copies)
@@ -44,6 +45,11 @@ export function sessionsContract(store: Store): void {
       lengthBytes: 77,
       codec: 'deflate',
     })
+    // The blob is still intact in its serving copy.
+    const { streamId } = known!
+    await store().markDamaged({ streamId, packName: pack.name, offset: copies[0]!.offset })
+    expect(await store().claimStreams(session, wanted)).toEqual([])
+    expect(await store().claimBlobs(session, [digestOf('one')])).toHaveLength(1)
   })
 
   test('a blob joins once it has a joining copy', async () => {
