@@ -10,6 +10,7 @@ import {
   entriesOf,
   newArtifact,
   openSession,
+  packOf,
   seedArtifact,
   seedRun,
   stageEntries,
@@ -35,6 +36,16 @@ export function offersContract(store: Store): void {
     const later = await open(run, 9_000)
     expect(later.resumed).toBe(false)
     expect(later.sessionId).not.toBe(first.sessionId)
+    const other = await seedRun(store(), { project: 'acme/other' })
+    const theirs = await store().openOfferSession({
+      projectId: other.projectId,
+      offer: digestOf('their offer'),
+      now: 9_000,
+      leaseMs: 500,
+    })
+    expect(theirs.resumed).toBe(false)
+    expect(await store().findSession(theirs.sessionId)).toMatchObject({ project: other.project })
+    expect(await store().findSession(later.sessionId)).toMatchObject({ project: run.project })
   })
 
   test('a committed or aborted session is not found by its offer', async () => {
@@ -54,7 +65,7 @@ export function offersContract(store: Store): void {
   test('recovery lists an offer session only once its lease is over', async () => {
     const run = await seedRun(store())
     const { sessionId } = await open(run, Date.now(), 60_000)
-    const plain = await openSession(store(), run)
+    const plain = await openSession(store(), run, Date.now())
     expect(await store().listSessions(Infinity, 10)).toEqual([plain])
     await store().abortSession(sessionId)
     const past = await open(run, 1_000, 500)
@@ -68,8 +79,9 @@ export function offersContract(store: Store): void {
     const { sessionId } = await open(run)
     expect(await store().sessionPackBytes(sessionId)).toBe(0)
     await addContents(store(), sessionId, ['one'])
+    await addContents(store(), await openSession(store(), run), ['sent by another session'])
     const bytes = await store().sessionPackBytes(sessionId)
-    expect(bytes).toBeGreaterThan(0)
+    expect(bytes).toBe(packOf([copyOf('one')]).pack.sizeBytes)
     await addContents(store(), sessionId, ['two'])
     expect(await store().sessionPackBytes(sessionId)).toBe(2 * bytes)
     await store().abortSession(sessionId)
@@ -127,6 +139,11 @@ export function offersContract(store: Store): void {
       ...composite.parts,
     ])
     expect(known).toHaveLength(3)
+    const other = await seedRun(store(), { project: 'acme/other' })
+    await seedArtifact(store(), other, { a: 'theirs' })
+    const wanted = [composite.digest, ...composite.parts]
+    expect(await store().claimReadableBlobs(await openSession(store(), other), wanted)).toEqual([])
+    expect(await store().claimReadableBlobs(sessionId, digestsOf('theirs'))).toEqual([])
     const blob = await store.findBlob(composite.digest)
     expect(await store().readPartDigests(blob!.blobId, 0, 10)).toEqual([
       { digest: composite.parts[0], sizeBytes: 9 },
@@ -149,25 +166,32 @@ export function offersContract(store: Store): void {
   test('offered pages are kept by kind and number, and can be replaced, appended and dropped', async () => {
     const run = await seedRun(store())
     const { sessionId } = await open(run)
-    const stage = async (kind: 'entries' | 'composites', page: number | null, text: string) => {
-      await store().stageOffered(sessionId, kind, page, Buffer.from(text))
+    const other = await openSession(store(), run)
+    type Kind = 'entries' | 'composites'
+    const stage = async (kind: Kind, page: number | null, text: string, session = sessionId) => {
+      await store().stageOffered(session, kind, page, Buffer.from(text))
     }
-    const read = async (kind: 'entries' | 'composites', page: number) => {
-      const bytes = await store().readOffered(sessionId, kind, page)
+    const read = async (kind: Kind, page: number, session = sessionId) => {
+      const bytes = await store().readOffered(session, kind, page)
       return bytes && Buffer.from(bytes).toString()
     }
+    // Neither another session nor another kind counts as having a page.
+    for (const text of ['third', 'second', 'first']) await stage('composites', null, text, other)
+    await stage('entries', 1, 'theirs', other)
+    await stage('entries', 0, 'first')
     await stage('entries', 0, 'zero')
+    await stage('entries', 2, 'second')
     await stage('entries', 1, 'one')
     await stage('entries', 1, 'one again')
-    await stage('composites', null, 'first')
-    await stage('composites', null, 'second')
-    await stage('composites', null, 'first')
-    expect(await read('composites', 2)).toBeUndefined()
+    for (const text of ['first', 'second', 'first', 'other']) await stage('composites', null, text)
+    expect(await read('composites', 2)).toBe('other')
+    expect(await read('composites', 3)).toBeUndefined()
     expect([await read('entries', 0), await read('entries', 1)]).toEqual(['zero', 'one again'])
     expect([await read('composites', 0), await read('composites', 1)]).toEqual(['first', 'second'])
     await store().dropOffered(sessionId, 'entries', 1)
     expect([await read('entries', 0), await read('entries', 1)]).toEqual(['zero', undefined])
     expect(await read('composites', 1)).toBe('second')
+    expect(await read('entries', 1, other)).toBe('theirs')
     await store().abortSession(sessionId)
     await expect(read('entries', 0)).rejects.toMatchObject({ code: 'session_ended' })
     await expect(stage('entries', 0, 'x')).rejects.toMatchObject({ code: 'session_ended' })
@@ -178,6 +202,7 @@ export function offersContract(store: Store): void {
     const other = await seedRun(store(), { project: 'acme/other' })
     const facts = { expiresAt: 5_000, zipPages: Buffer.from('pages') }
     const artifact = await seedArtifact(store(), run, { a: 'one' }, facts)
+    await seedArtifact(store(), run, { a: 'another' }, { name: 'another' })
     const { id, kind, treeDigest, zipBytes, tarGzBytes } = artifact
     const known = await store().findKnownTree(run.projectId, treeDigest, 4_999)
     // A thread returns a plain Uint8Array.
@@ -189,7 +214,8 @@ export function offersContract(store: Store): void {
     expect(await store().findKnownTree(run.projectId, treeDigest, 5_000)).toBeUndefined()
     expect(await store().findKnownTree(other.projectId, treeDigest, 2_000)).toBeUndefined()
     expect(await store().findKnownTree(run.projectId, digestOf('x'), 2_000)).toBeUndefined()
-    await store().removeArtifacts([artifact.id], { state: 'deleted', reason: 'test', now: 2_500 })
+    const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 1_000 } as const
+    await store().removeArtifacts([artifact.id], removal)
     expect(await store().findKnownTree(run.projectId, treeDigest, 2_600)).toBeUndefined()
   })
 
@@ -197,6 +223,7 @@ export function offersContract(store: Store): void {
     const run = await seedRun(store())
     const other = await seedRun(store(), { project: 'acme/other' })
     const artifact = await seedArtifact(store(), run, { a: 'one', b: 'two' }, { expiresAt: 5_000 })
+    const unleased = await seedArtifact(store(), other, { a: 'theirs' })
     const session = await openSession(store(), run)
     const stranger = await openSession(store(), other)
     const { treeDigest } = artifact
@@ -210,9 +237,13 @@ export function offersContract(store: Store): void {
       ['file', 'b'],
     ])
     expect(await store().readLeasedPage(session, manifestId, 1)).toBeUndefined()
-    await expect(store().readLeasedPage(stranger, manifestId, 0)).rejects.toMatchObject({
-      code: 'not_found',
-    })
+    for (const [reader, id] of [
+      [stranger, manifestId],
+      [session, unleased.manifestId],
+    ] as const) {
+      const page = store().readLeasedPage(reader, id, 0)
+      await expect(page).rejects.toMatchObject({ code: 'not_found' })
+    }
     await store().removeArtifacts([artifact.id], { state: 'deleted', reason: 'test', now: 2_500 })
     await releaseAll(store(), 3_000)
     await sweepBlobs(store())
@@ -231,18 +262,24 @@ export function offersContract(store: Store): void {
     expect(await store.findBlob(digestOf('two'))).toBeDefined()
   })
 
-  test('entries of a manifest that is not leased cannot be staged', async () => {
+  test('entries of a manifest that is not leased, or damaged since, cannot be staged', async () => {
     const run = await seedRun(store())
     const { treeDigest } = await seedArtifact(store(), run, { a: 'one' })
     const reader = await openSession(store(), run)
     const manifestId = (await store().leaseKnownTree(reader, treeDigest, 2_000))!
     const held = (await store().readLeasedPage(reader, manifestId, 0))!
-    const session = await openSession(store(), run)
-    const tree = { treeDigest: digestOf('x'), entryCount: 1, fileCount: 1, logicalBytes: 3 }
-    const staged = await store().stageManifest(session, tree)
-    await expect(
-      store().stageManifestPage(session, staged.manifestId, 0, held),
-    ).rejects.toMatchObject({ code: 'not_found' })
+    const stage = async (session: string): Promise<void> => {
+      const tree = { treeDigest: digestOf('x'), entryCount: 1, fileCount: 1, logicalBytes: 3 }
+      const staged = await store().stageManifest(session, tree)
+      await store().stageManifestPage(session, staged.manifestId, 0, held)
+    }
+    const unknown = { code: 'not_found' }
+    const stranger = await openSession(store(), run)
+    const { treeDigest: another } = await seedArtifact(store(), run, { a: 'two' }, { name: 'two' })
+    await store().leaseKnownTree(stranger, another, 2_000)
+    await expect(stage(stranger)).rejects.toMatchObject(unknown)
+    await store().markDamaged((await store.findBlob(digestOf('one')))!.copy!)
+    await expect(stage(reader)).rejects.toMatchObject(unknown)
   })
 
   test('a tree with damage is not known, so that it is sent again', async () => {
@@ -257,11 +294,11 @@ export function offersContract(store: Store): void {
   test('times are identified by a digest, and can be copied to another artifact of the same project only', async () => {
     const run = await seedRun(store())
     const other = await seedRun(store(), { project: 'acme/other' })
-    const commit = async (owner: Run, name: string, from: number | null) => {
+    const commit = async (owner: Run, name: string, from: number | null, time = 77) => {
       const session = await openSession(store(), owner)
       await addContents(store(), session, ['one'])
       const entries = entriesOf({ a: 'one' })
-      const { manifestId } = await stageEntries(store(), session, entries, [77])
+      const { manifestId } = await stageEntries(store(), session, entries, [time])
       if (from !== null) {
         await store().stageTimes(session, 0, encodeTimes([1]))
         await store().stageTimesOf(session, from)
@@ -270,6 +307,7 @@ export function offersContract(store: Store): void {
       return (await store().commitArtifact(session, wanted)).artifact
     }
     const first = await commit(run, 'first', null)
+    await commit(run, 'touched', null, 78)
     const hasher = createDigestHasher()
     hasher.update(encodeTimes([77]))
     expect(await store().readTimesDigest(first.id)).toBe(hasher.digest())

@@ -375,12 +375,14 @@ export function publishingContract(store: Store): void {
     expect(await store().findUpload(upload.id)).toMatchObject(done)
   })
 
-  test('files whose blobs are unknown cannot be staged', async () => {
-    const session = await openSession(store(), await seedRun(store()))
-    const entries = [fileEntry('a', 'never sent')]
-    await expect(stageEntries(store(), session, entries)).rejects.toMatchObject({
-      code: 'not_found',
-    })
+  test('files whose blobs the session has not leased cannot be staged', async () => {
+    const run = await seedRun(store())
+    await addContents(store(), await openSession(store(), run), ['sent by another session'])
+    const session = await openSession(store(), run)
+    for (const content of ['never sent', 'sent by another session']) {
+      const staged = stageEntries(store(), session, [fileEntry('a', content)])
+      await expect(staged).rejects.toMatchObject({ code: 'not_found' })
+    }
   })
 
   test('pages that are out of order, too long or staged by another session are bugs', async () => {
