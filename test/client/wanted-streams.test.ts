@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
+  partRange,
   requestsOf,
   streamsMaxOf,
   streamsPerRequest,
@@ -25,6 +26,25 @@ test('a file has no more parts than the upper bound', () => {
   const fine = limits.coarseAfterBytes / limits.chunkMinBytes
   expect(streamsMaxOf(limits.coarseAfterBytes)).toBe(fine + 1)
   expect(streamsMaxOf(limits.coarseAfterBytes + 10 * limits.coarseChunkMinBytes)).toBe(fine + 12)
+})
+
+test.each([
+  { files: 5000, partsEach: 1, connections: 1, perRequest: [2048, 2048, 904] },
+  { files: 10, partsEach: 1, connections: 4, perRequest: [3, 3, 3, 1] },
+  { files: 5, partsEach: 40_000, connections: 1, perRequest: [2, 2, 1] },
+  { files: 5, partsEach: 50_000, connections: 1, perRequest: [2, 2, 1] },
+  { files: 5, partsEach: 50_001, connections: 1, perRequest: [1, 1, 1, 1, 1] },
+  { files: 1, partsEach: 200_000, connections: 1, perRequest: [1, 1] },
+  { files: 1, partsEach: 200_001, connections: 1, perRequest: [1, 1, 1] },
+])('requests are filled up to the limits and spread over connections: %o', (given) => {
+  const ordinals = partRange(0, given.files)
+  const own = partRange(0, given.partsEach)
+  const parts = new Map(ordinals.map((ordinal) => [ordinal, own]))
+  const requests = [...requestsOf({ ordinals, parts }, () => 0, given.connections)]
+  const wants = requests.map((request) => request())
+  expect(wants.map(({ length }) => length)).toEqual(given.perRequest)
+  const asked = wants.flat().reduce((sum, want) => sum + want.parts!.length, 0)
+  expect(asked).toBe(given.files * given.partsEach)
 })
 
 test("every entry and part is requested once, in requests within the server's limits", () => {
