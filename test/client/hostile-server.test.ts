@@ -137,6 +137,8 @@ test.each([
     'duplicate_path',
   ],
   ['is out of order', [file('b'), file('a')], 'duplicate_path'],
+  ['is the directory for incomplete files', [file('.trove-partial')], 'unsafe_path'],
+  ['lies below it', [file('.a'), file('.trove-partial/x'), file('z')], 'unsafe_path'],
 ])('a path that %s is rejected before anything is written', async (_, lines, code) => {
   const { error, left } = await download(lines, [{ ordinal: 0 }, { ordinal: 1 }])
   expect(error).toMatchObject({ code })
