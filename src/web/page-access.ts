@@ -90,7 +90,8 @@ export async function artifactOfPage(context: AppContext, c: AppRequest): Promis
   return access
 }
 
-/** As `artifactOfPage`, for live artifacts only. Errors: also artifact_expired, artifact_deleted. */
+/** As `artifactOfPage`, for live artifacts only. Errors: also artifact_expired and
+ *  artifact_deleted. */
 export async function liveArtifactOfPage(context: AppContext, c: AppRequest): Promise<Access> {
   const access = await artifactOfPage(context, c)
   assertLive(access.artifact, context.now())

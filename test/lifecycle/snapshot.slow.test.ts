@@ -112,6 +112,7 @@ test('a snapshot says how much of it was sent', async () => {
     dataDir,
     place,
     capture,
+    findSuccessor: async () => undefined,
     jobs: watched,
     log,
     intervalMs: null,
