@@ -14,7 +14,8 @@ export interface Connections {
   /** The response that is being made for the request in progress. */
   responseOn(socket: Duplex): ServerResponse | undefined
   /** Limits the server to `max` connections. At the limit, the one idle for longest is closed to
-   *  make room for the next. If none is idle, the next is rejected. */
+   *  make room for the next; if none is idle, the one whose client has for longest not read the end
+   *  of a response. If there is none either, the next is rejected. */
   bound(server: Server, max: number): void
 }
 
@@ -22,6 +23,9 @@ export function createConnections(): Connections {
   const open = new Set<Socket>()
   /** Connections without a complete request in progress, the one idle for longest first. */
   const idle = new Set<Socket>()
+  /** Connections with a response that is complete, but not yet sent: it may be to a stranger who
+   *  reads a byte per minute. The longest first. */
+  const unread = new Set<Socket>()
   const responses = new WeakMap<Duplex, ServerResponse>()
   return {
     open,
@@ -30,15 +34,21 @@ export function createConnections(): Connections {
       const { socket } = request
       idle.delete(socket)
       responses.set(socket, response)
+      response.once('prefinish', () => {
+        unread.add(socket)
+        // Bodies that are made while they are sent have a timer of their own.
+        if (!socket.timeout) response.setTimeout(limits.idleBodyMs, () => void socket.destroy())
+      })
       response.once('close', () => {
         responses.delete(socket)
+        unread.delete(socket)
         if (open.has(socket)) idle.add(socket)
       })
       listener(request, response)
     },
     bound: (server, max) => {
       const makeRoom = (): void => {
-        const [longest] = idle
+        const [longest] = idle.size > 0 ? idle : unread
         if (open.size >= max) longest?.destroy()
       }
       server.maxConnections = max

@@ -37,7 +37,8 @@ async function openRig(max: number) {
     response.end('answer')
     await once(response, 'close')
   }
-  return { connections, open, ask, answer }
+  const begin = (path: string): ServerResponse => begun.get(path)!
+  return { connections, open, ask, answer, begin }
 }
 
 const areClosed = (...sockets: Socket[]): boolean[] => sockets.map(({ closed }) => closed)
@@ -61,6 +62,27 @@ test('the connection idle for longest is closed to make room, and never a busy o
   expect(connections.open.size).toBe(3)
   await answer('/busy')
   await ask(busy, '/again')
+})
+
+test('without an idle connection, the one that has not read its response for longest is closed', async () => {
+  const { open, ask, begin } = await openRig(4)
+  const busy = await open()
+  await ask(busy, '/busy')
+  const large = Buffer.alloc(32 * 1024 * 1024)
+  const slow = await open()
+  const slower = await open()
+  for (const [socket, path] of [
+    [slower, '/slower'],
+    [slow, '/slow'],
+  ] as const) {
+    socket.pause()
+    await ask(socket, path)
+    begin(path).end(large)
+  }
+  await open()
+  await expect.poll(() => begin('/slower').destroyed).toBe(true)
+  expect(['/busy', '/slow'].map((path) => begin(path).destroyed)).toEqual([false, false])
+  expect(begin('/slow').socket?.timeout).toBe(120_000)
 })
 
 test('while all connections are busy, new ones are rejected', async () => {
