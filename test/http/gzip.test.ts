@@ -19,6 +19,7 @@ test('long lists and manifests are gzipped if that is accepted, and short ones a
     `${artifact}/directory?path=d`,
     `${artifact}/sizes?path=d`,
     `${artifact}/manifest`,
+    `${artifact}/manifest?limit=60`,
     `/api/v1/compare?base=id:${id}&head=id:${id}`,
     '/api/v1/search?path=d/*',
     '/openapi.json',

@@ -63,7 +63,8 @@ async function manifestPage(
   artifact: Artifact,
   { limit, first }: { limit: number; first: number },
 ): Promise<Response> {
-  const tag = etag(artifact, `;${first}+${limit}`)
+  const view = `;${first}+${limit}`
+  const tag = etag(artifact, acceptsGzip(c) ? `${view};gzip` : view)
   const unread = preconditionResponse(c, tag)
   if (unread !== undefined) return unread
   const items: ListedEntry[] = []
@@ -73,7 +74,8 @@ async function manifestPage(
   }
   const end = first + items.length
   const nextCursor = linkNext(context, c, end < artifact.entryCount ? end : null)
-  return c.json({ items: items.map(entryMessage), nextCursor }, 200, { etag: tag })
+  c.header('etag', tag)
+  return await sendJson(c, { items: items.map(entryMessage), nextCursor })
 }
 
 async function manifestStream(
