@@ -31,3 +31,13 @@ test('jobs come in pages, newest first, and unknown parameters are rejected', as
 
   expect((await list('?kind=gc')).status).toBe(400)
 })
+
+test.each(['admin/jobs/1', 'attestation-keys', 'tokens/current'])(
+  '%s has no parameters',
+  async (path) => {
+    const token = await server.token({ scope: 'admin' })
+    const response = await server.send(`/api/v1/${path}?limit=2`, { token })
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ detail: 'limit: unknown field' })
+  },
+)

@@ -103,6 +103,7 @@ async function listTokens(context: AppContext, c: AppRequest): Promise<Response>
 /** Describes the token, or the browser session, that the request was sent with. */
 async function describeCurrent(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
+  parseQuery(c, noFields)
   const { scope, project, access, run, job, person, expiresAt } = principal
   const message: WireCurrentToken = {
     id: describeToken(principal).id,

@@ -4,7 +4,7 @@ import type { Hono } from 'hono'
 import { bundleMediaType } from '../../core/attestation.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { apiRoot, attestationKeysPath } from '../../api/paths.ts'
-import { attestationQuery } from '../../api/queries.ts'
+import { noFields, attestationQuery } from '../../api/queries.ts'
 import { signStatement } from '../../auth/sign-statement.ts'
 import { statementOf } from '../../browse/statement.ts'
 import { liveArtifact } from '../access/access.ts'
@@ -13,12 +13,13 @@ import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseQuery } from '../input.ts'
 
 export function addAttestationRoutes(app: Hono<AppEnv>, context: AppContext): void {
-  app.get(attestationKeysPath, (c) =>
-    c.body(context.attestationKeys.publicKeys, 200, {
+  app.get(attestationKeysPath, (c) => {
+    parseQuery(c, noFields)
+    return c.body(context.attestationKeys.publicKeys, 200, {
       'content-type': 'application/x-pem-file',
       'cache-control': 'no-cache',
-    }),
-  )
+    })
+  })
   app.get(`${apiRoot}/artifacts/:id{[0-9]+}/attestation`, async (c) => await attest(context, c))
 }
 

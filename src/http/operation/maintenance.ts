@@ -60,6 +60,7 @@ export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): vo
   })
   app.get(`${apiRoot}/admin/jobs/:id`, async (c) => {
     await requireAdmin(context, c)
+    parseQuery(c, noFields)
     const id = c.req.param('id')
     const job = context.maintenance.jobs.find(id)
     if (job === undefined) throw notFound('job', `there is no job ${id}, or it ended long ago`)
