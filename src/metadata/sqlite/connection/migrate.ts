@@ -31,15 +31,21 @@ class ChangedMigrationError extends Error {
   }
 }
 
-/** How many migrations the database at `path` lacks; 0 for one that is yet to be created. */
+/** How many migrations the database at `path` lacks; 0 for one that is yet to be created, or that
+ *  cannot be read: whoever opens it to use it reports why. */
 export function countMissingMigrations(path: string): number {
   if (!existsSync(path)) return 0
-  const database = new SqliteDatabase(path, { readonly: true })
   try {
-    const applied = appliedHashes(database).length
-    return applied === 0 ? 0 : readMigrationFiles({ migrationsFolder }).length - applied
-  } finally {
-    database.close()
+    const database = new SqliteDatabase(path, { readonly: true })
+    try {
+      const applied = appliedHashes(database).length
+      return applied === 0 ? 0 : readMigrationFiles({ migrationsFolder }).length - applied
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    if (error instanceof SqliteDatabase.SqliteError) return 0
+    throw error
   }
 }
 

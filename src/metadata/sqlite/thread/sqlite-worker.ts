@@ -5,7 +5,6 @@ import { startThread } from '../../../program-files.ts'
 import { createThreadClient, type ThreadClient } from '../../../worker-thread.ts'
 import type { Metadata } from '../../metadata.ts'
 import { countMissingMigrations } from '../connection/migrate.ts'
-import { reportingUnusable } from '../connection/unusable-database.ts'
 import type { StoreOptions } from '../sqlite.ts'
 import { type Method, servedBy } from './served-by.ts'
 
@@ -43,8 +42,7 @@ export async function openMetadataThreads({
    *  number of migrations. */
   onMigration?: (missing: number) => void
 }): Promise<Metadata> {
-  const { path } = options
-  const missing = reportingUnusable(path, () => countMissingMigrations(path))
+  const missing = countMissingMigrations(options.path)
   if (missing > 0) onMigration?.(missing)
   const writer = await openThread('writer', options)
   const reader = await openThread('reader', options).catch(async (error: unknown) => {
