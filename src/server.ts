@@ -3,7 +3,6 @@
 import { join } from 'node:path'
 import { openAttestationKeys } from './auth/attestation-keys.ts'
 import { openKeys, type Keys } from './auth/key.ts'
-import { createPeople } from './auth/people.ts'
 import { createRevocations } from './auth/revocations.ts'
 import { adminGrant, mintToken } from './auth/tokens.ts'
 import type { Config } from './config/config.ts'
@@ -14,6 +13,7 @@ import { createApp } from './http/app.ts'
 import type { AppContext } from './http/context.ts'
 import { createArrivals } from './http/upload/arrivals.ts'
 import { createIdTokenVerifier } from './http/access/issuer-keys.ts'
+import { openPeople } from './http/access/open-people.ts'
 import { createSingleSignOn } from './http/access/single-sign-on.ts'
 import { createVisitors } from './http/access/visitors.ts'
 import { listen } from './http/listener.ts'
@@ -26,6 +26,7 @@ import { type DiskSpace, openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recoverAtStart } from './lifecycle/recovery/recover-at-start.ts'
 import { createPlanning } from './lifecycle/background/background.ts'
+import { restoreAtStart } from './lifecycle/recovery/restore-at-start.ts'
 import { startBackgroundJobs } from './lifecycle/background/background-jobs.ts'
 import { confirmingActs } from './lifecycle/snapshot/confirmed-acts.ts'
 import { startUsageHistory } from './lifecycle/usage-history.ts'
@@ -33,7 +34,7 @@ import { createWriteProbe } from './lifecycle/write-probe.ts'
 import type { Log } from './log.ts'
 import { startLogKeeper } from './metadata/sqlite/log/log-keeper.ts'
 import { createSharedLog } from './metadata/sqlite/log/shared-log.ts'
-import { openMetadataThreads } from './metadata/sqlite/thread/sqlite-worker.ts'
+import { openMetadataThreads, openMetadataWorker } from './metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from './packs/open-pack-store.ts'
 import { onlyWhileOwn } from './packs/only-while-own.ts'
 import { findPackPlace, openPlaceCheck } from './packs/pack-place.ts'
@@ -77,14 +78,26 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   try {
     const lock = lockDataDir(config.dataDir, 'serve')
     cleanups.push(() => lock.release())
-    let app = createStartingApp(() => 'starting')
+    let step = 'starting'
+    let app = createStartingApp(() => step)
     const listener = await listen((request, env) => app.fetch(request, env), config)
     cleanups.push(() => listener.close(graceOver, 0))
+    const isNew = await restoreAtStart(config, {
+      ingest: config,
+      openMetadata: async (path) => await openMetadataWorker({ path }),
+      now: options.now ?? Date.now,
+      log: options.log,
+      onStep: (next) => (step = next),
+      signal: stop.signal,
+    })
+    step = 'starting'
     const context = await openContext(config, options, {
       cleanups,
       stopping: stop.signal,
       graceOver: graceOver.signal,
     })
+    // A new store that is lost before the bucket has any of it could not be told from a lost one.
+    if (isNew) await context.backgroundJobs.snapshots?.following()
     const renderer = createRenderer()
     cleanups.push(() => renderer.close())
     app = createApp(context, renderer)
@@ -170,17 +183,6 @@ async function openContext(
     graceOver,
     checkpoint,
   }
-}
-
-async function openPeople(
-  { singleSignOn, publicUrl }: Config,
-  metadata: AppContext['metadata'],
-): Promise<AppContext['people']> {
-  return createPeople(await metadata.listPeople(), {
-    rules: singleSignOn?.rules ?? [],
-    awakeMs: singleSignOn?.awakeMs ?? 0,
-    signInUrl: singleSignOn && `${publicUrl}/sign-in`,
-  })
 }
 
 type Storage = Awaited<ReturnType<typeof openStorage>>

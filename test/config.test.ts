@@ -218,6 +218,16 @@ test('acknowledgements wait for the bucket only where snapshots are in one', () 
   ])
 })
 
+test('a start restores only what is in a bucket', () => {
+  const env: Environment = { TROVE_RESTORE: 'on', TROVE_S3_BUCKET: 'ci-artifacts' }
+  expect(readServerConfig({}, env).restore).toBe(true)
+  const without = { ...env, TROVE_S3_BUCKET: undefined, TROVE_SNAPSHOT_INTERVAL: 'off' }
+  expect(problemsOf(() => readServerConfig({}, without))).toEqual([
+    'TROVE_RESTORE can be on only with TROVE_S3_BUCKET',
+    'TROVE_RESTORE can be on only with a TROVE_SNAPSHOT_INTERVAL',
+  ])
+})
+
 test('keys are given in base64, with or without line breaks', () => {
   const secret = Buffer.alloc(32, 7)
   const pem = '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'

@@ -1,4 +1,4 @@
-/** The image: its health check, run as the container would run it, and its user. The manifest for
+/** The image: its health check, run as the container would run it, and its user. The manifests for
  *  Kubernetes. */
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
@@ -21,8 +21,8 @@ test('Kubernetes can tell that the user of the image is not root', () => {
   expect(dockerfile).toMatch(/^USER [1-9]\d*$/m)
 })
 
-describe('kubernetes.yaml', async () => {
-  const manifest = await readFile(new URL('../deploy/kubernetes.yaml', import.meta.url), 'utf8')
+describe.each(['kubernetes.yaml', 'kubernetes-deployment.yaml'])('%s', async (file) => {
+  const manifest = await readFile(new URL(`../deploy/${file}`, import.meta.url), 'utf8')
   const numberOf = (key: string): number =>
     Number(new RegExp(`^ *${key}: (\\d+)$`, 'm').exec(manifest)?.[1])
 

@@ -64,6 +64,9 @@ export interface Config {
   /** Time between two sends of what changed in the metadata since; null: nothing is acknowledged
    *  before its changes are sent. */
   readonly changesIntervalMs: number | null
+  /** Whether a start on an empty data directory restores the store of the bucket; if so, packs and
+   *  snapshots are in one. */
+  readonly restore: boolean
   /** Whether artifacts are scanned for credentials in the background. */
   readonly secrets: boolean
   /** Upper bounds on logical bytes of live artifacts; null: none. */
@@ -175,6 +178,7 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     changesIntervalMs: source.unless('TROVE_CHANGES_INTERVAL', '0', (name) =>
       source.duration(name, limits.changesIntervalMs, 1000, dayMs / 24),
     ),
+    restore: source.choice('TROVE_RESTORE', ['on', 'off'], 'off') === 'on',
     secrets: source.choice('TROVE_SECRETS', ['on', 'off'], 'on') === 'on',
     projectQuotaBytes: source.optionalSize('TROVE_PROJECT_QUOTA'),
     storeQuotaBytes: source.optionalSize('TROVE_STORE_QUOTA'),
@@ -215,6 +219,10 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     source.refuse('TROVE_CHANGES_INTERVAL', 'can be 0 only with TROVE_S3_BUCKET')
   if (config.changesIntervalMs === null && config.snapshotIntervalMs === null)
     source.refuse('TROVE_CHANGES_INTERVAL', 'can be 0 only with a TROVE_SNAPSHOT_INTERVAL')
+  if (config.restore && source.text('TROVE_S3_BUCKET') === undefined)
+    source.refuse('TROVE_RESTORE', 'can be on only with TROVE_S3_BUCKET')
+  if (config.restore && config.snapshotIntervalMs === null)
+    source.refuse('TROVE_RESTORE', 'can be on only with a TROVE_SNAPSHOT_INTERVAL')
   source.finish('TROVE_')
   // Otherwise the AWS SDK warns at each start, in each thread, about the Node version that future
   // releases will need. Set without a bucket too: `move-packs` reads the one that packs are in.

@@ -223,7 +223,8 @@ function foreign(bucket: BucketPlace): Error {
 function takenOver(dataDir: string, bucket: BucketPlace): Error {
   return refused(
     `another server has taken over ${formatBucket(bucket)} and goes on with this store; ` +
-      `what ${dataDir} holds is out of date, and what was uploaded here since is not in the store`,
+      `what ${dataDir} holds is out of date, and what was uploaded here since is not in the store. ` +
+      `To take the place of that server, empty the directory and start with TROVE_RESTORE=on, or run \`trove recover --from-snapshot\``,
   )
 }
 

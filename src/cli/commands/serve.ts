@@ -29,7 +29,11 @@ export const serveCommand: Command<typeof flags> = {
   summary:
     'Start the server. Prints its address on stdout and a sign-in link on stderr. All other settings are environment variables, listed in README.md.',
   flags,
-  examples: ['trove serve', 'trove serve --data /srv/trove --host 0.0.0.0 --port 8080'],
+  examples: [
+    'trove serve',
+    'trove serve --data /srv/trove --host 0.0.0.0 --port 8080',
+    'TROVE_S3_BUCKET=ci-artifacts TROVE_RESTORE=on TROVE_CHANGES_INTERVAL=0 trove serve --data /tmp/trove',
+  ],
   exitStatuses: [13],
   async run({ flags: given, stdout, stderr, signal }) {
     const config = readServerConfig(given)

@@ -23,7 +23,7 @@ export interface BackgroundJobs {
   /** Queues a backup to a new directory on this machine. The outcome is a `BackupReport`. */
   backUp(options: { destination: string; copies: boolean }): Job
   /** Null when the packs are not in a bucket. */
-  snapshots: Pick<SnapshotJobs, 'take' | 'lagMs' | 'replaced'> | null
+  snapshots: Pick<SnapshotJobs, 'take' | 'lagMs' | 'following' | 'replaced'> | null
   /** Resolves when what was committed before the call may be acknowledged: at once, unless that
    *  waits for the bucket of the metadata. Acts with an author wait by themselves
    *  (snapshot/confirmed-acts.ts). Errors: as `Series.confirm`. */

@@ -40,6 +40,8 @@ export interface Restoration {
   complete(staged: string): Promise<void>
   /** Called before bytes are written: whoever may write to the bucket decides how many. */
   requireRoom: RequireRoom
+  /** Called with what was read of a snapshot and its changes, and their size. */
+  onProgress?: (readBytes: number, sizeBytes: number) => void
   signal: AbortSignal
 }
 
@@ -47,10 +49,10 @@ export interface Restoration {
  *  those of the bucket, `takeOver` and `complete`. */
 export async function restoreSnapshot(
   bucket: Bucket,
-  { path, takeOver, complete, requireRoom, signal }: Restoration,
+  { path, takeOver, complete, requireRoom, onProgress = () => {}, signal }: Restoration,
 ): Promise<RestoredSnapshot> {
   const staged = `${path}.new`
-  const staging = { staged, requireRoom, signal }
+  const staging = { staged, requireRoom, onProgress, signal }
   const stage = async (objects: MetadataObject[]): Promise<RestoredSnapshot> =>
     await translateErrno(path, async () => await stageNewest(bucket, objects, staging))
   const found = await listMetadata(bucket)
@@ -65,7 +67,9 @@ export async function restoreSnapshot(
   return last
 }
 
-type Staging = Pick<Restoration, 'requireRoom' | 'signal'> & { staged: string }
+type Staging = Required<Pick<Restoration, 'requireRoom' | 'onProgress' | 'signal'>> & {
+  staged: string
+}
 
 /** Writes the database of the newest snapshot that is intact to `staged`. */
 async function stageNewest(
@@ -85,9 +89,11 @@ async function stageNewest(
     // SQLite would replay a log that a killed process left, whatever database it is of.
     for (const end of ['-wal', '-shm'])
       await ignoringAbsence(() => nodeFileSystem.unlink(staged + end))
+    const since = changesSince(snapshot, objects)
+    const reading = counting(bucket, [snapshot, ...since], staging.onProgress)
     try {
-      await fetchTo(bucket, snapshot, staging)
-      const last = await writeChanges(bucket, { snapshot, objects, ...staging })
+      await fetchTo(reading, snapshot, staging)
+      const last = await writeChanges(reading, { snapshot, since, ...staging })
       const takenAt = new Date(last.takenAt).toISOString()
       return { ...last, number: snapshot.number, takenAt, damagedSnapshots }
     } catch (error) {
@@ -101,8 +107,36 @@ async function stageNewest(
   throw blobDamaged(`${none}; the newest: ${reasons[0]}`)
 }
 
+/** Returns the changes of the snapshot's series from its number on, oldest first. */
+function changesSince(snapshot: MetadataObject, objects: MetadataObject[]): MetadataObject[] {
+  return objects
+    .filter(({ kind, number, series }) => {
+      return kind === 'changes' && series === snapshot.series && number >= snapshot.number
+    })
+    .toReversed()
+}
+
+type Reading = Pick<Bucket, 'read'>
+
+function counting(
+  bucket: Reading,
+  objects: MetadataObject[],
+  onProgress: (readBytes: number, sizeBytes: number) => void,
+): Reading {
+  const size = objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  let readBytes = 0
+  return {
+    read: async (key, offset, lengthBytes) => {
+      const bytes = await bucket.read(key, offset, lengthBytes)
+      readBytes += bytes.length
+      onProgress(readBytes, size)
+      return bytes
+    },
+  }
+}
+
 async function fetchTo(
-  bucket: Bucket,
+  bucket: Reading,
   { key, sizeBytes }: MetadataObject,
   { staged, requireRoom, signal }: Staging,
 ): Promise<void> {
@@ -130,13 +164,13 @@ async function fetchTo(
   }
 }
 
-async function readChanges(bucket: Bucket, key: string, sizeBytes: number): Promise<Buffer> {
+async function readChanges(bucket: Reading, key: string, sizeBytes: number): Promise<Buffer> {
   if (sizeBytes <= changesBytesMax) return await buffer(read(bucket, key, sizeBytes))
   const most = formatSizeBytes(changesBytesMax)
   throw blobDamaged(`the metadata changes ${key} are longer than ${most}`)
 }
 
-async function* read(bucket: Bucket, key: string, sizeBytes: number): AsyncGenerator<Buffer> {
+async function* read(bucket: Reading, key: string, sizeBytes: number): AsyncGenerator<Buffer> {
   for (const { at, lengthBytes } of pagesOf(sizeBytes, limits.readWindowBytes))
     yield await bucket.read(key, at, lengthBytes)
 }
@@ -146,21 +180,16 @@ type Last = Pick<RestoredSnapshot, 'sizeBytes' | 'changes' | 'lostChanges'> & { 
 /** Brings the copied file up to the last changes that can be read. Errors: blob_damaged, when these
  *  do not complete the snapshot. */
 async function writeChanges(
-  bucket: Bucket,
+  bucket: Reading,
   {
     snapshot,
-    objects,
+    since,
     staged,
     requireRoom,
     signal,
-  }: Staging & { snapshot: MetadataObject; objects: MetadataObject[] },
+  }: Staging & { snapshot: MetadataObject; since: MetadataObject[] },
 ): Promise<Last> {
-  const { number: first, series, takenAt, sizeBytes } = snapshot
-  const since = objects
-    .filter(({ kind, number, series: own }) => {
-      return kind === 'changes' && own === series && number >= first
-    })
-    .toReversed()
+  const { number: first, takenAt, sizeBytes } = snapshot
   const last: Last = { takenAt, sizeBytes, changes: 0, lostChanges: since.length }
   let isComplete = false
   const contentOf = readingAhead(bucket, since)
@@ -198,7 +227,7 @@ const aheadBytesMax = 16 * 1024 * 1024
 
 /** Returns a function that reads the objects, to be called for each in order. */
 function readingAhead(
-  bucket: Bucket,
+  bucket: Reading,
   objects: readonly MetadataObject[],
 ): (index: number) => Promise<Buffer> {
   const reading: Promise<Buffer>[] = []

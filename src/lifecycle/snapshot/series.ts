@@ -48,6 +48,8 @@ export interface Series {
   follow<T>(last: number, send: (place: SnapshotPlace) => Promise<T>): Promise<T>
   /** Whether there is a snapshot, and all changes since are sent or will be. */
   isFollowing(): boolean
+  /** Resolves once it is so. */
+  following(): Promise<unknown>
   /** What was sent since the copying of the last snapshot began. */
   sentSince(): SentChanges
   /** How long the oldest change that is not sent has waited; 0: none does. */
@@ -164,9 +166,12 @@ export function openSeries(options: SeriesOptions): Series {
     if (intervalMs === null || own !== running) return
     own.timer ??= setTimeout(() => void sendSoon(own), intervalMs).unref()
   }
+  const following = async (signal?: AbortSignal): Promise<Running> => {
+    while (!running?.hasSnapshot) await once(events, 'following', signal && { signal })
+    return running
+  }
   const confirm = createConfirmations(async (signal) => {
-    while (!running?.hasSnapshot) await once(events, 'following', { signal })
-    const own = running
+    const own = await following(signal)
     try {
       await capture.flush()
       await sender.send(own, () => own.pending.readyBytes() > 0)
@@ -226,6 +231,7 @@ export function openSeries(options: SeriesOptions): Series {
       }
     },
     isFollowing: () => running?.hasSnapshot ?? false,
+    following: async () => await following(),
     sentSince: () => running?.sentSince ?? noChanges,
     lagMs: () => running?.pending.waitedMs() ?? 0,
     confirm,

@@ -16,6 +16,8 @@ export interface SnapshotJobs {
   /** How long the oldest change has waited that is not in the bucket. Infinity when changes do not
    *  follow. */
   lagMs(): number
+  /** Resolves once the bucket has a snapshot that changes follow. */
+  following(): Promise<unknown>
   /** Resolves when what was committed before the call may be acknowledged: at once, unless that
    *  waits for the bucket. Errors: as `Series.confirm`. */
   confirm(): Promise<void>
@@ -85,6 +87,7 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
   return {
     take: () => take('request'),
     lagMs: () => (isFollowing() ? series.lagMs() : Infinity),
+    following: series.following,
     confirm: changesIntervalMs === null ? series.confirm : async () => watch.requireKept(),
     replaced: watch.replaced,
     close: async () => {

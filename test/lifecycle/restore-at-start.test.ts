@@ -1,0 +1,190 @@
+/** Starts on an empty data directory, as far as no process is needed; others:
+ *  clients/restore-at-start.slow.test.ts. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import SqliteDatabase from 'better-sqlite3'
+import { expect, onTestFinished, test } from 'vitest'
+import { noFacts, parseProjectName } from '../../src/core/run/run.ts'
+import {
+  restoreAtStart,
+  type RestoreSettings,
+} from '../../src/lifecycle/recovery/restore-at-start.ts'
+import { encodeChanges } from '../../src/lifecycle/snapshot/changes.ts'
+import { metadataKey } from '../../src/lifecycle/snapshot/snapshots.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { answering, type FakeS3, keyOf, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
+import { createLog } from '../../src/log.ts'
+
+interface Rig {
+  fake: FakeS3
+  dataDir: string
+  /** Messages of the log, and what the start was doing. */
+  lines: string[]
+  steps: string[]
+  /** Puts a snapshot into the bucket of a store that has the project. */
+  snapshot(project: string): Promise<void>
+  restore(settings?: Partial<RestoreSettings>): Promise<boolean>
+  /** Projects of the database that was restored. */
+  projects(): unknown[]
+  /** Steps in for the database that is opened while it is restored. */
+  openMetadata: (path: string) => Promise<Metadata>
+}
+
+async function newDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-'))
+  onTestFinished(async () => await rm(directory, { recursive: true }))
+  return directory
+}
+
+async function openRig(): Promise<Rig> {
+  const fake = await startFakeS3()
+  onTestFinished(() => fake.close())
+  const dataDir = await newDirectory()
+  const lines: string[] = []
+  const steps: string[] = []
+  const log = createLog('info', (line) => lines.push(line))
+  const rig: Rig = {
+    fake,
+    dataDir,
+    lines,
+    steps,
+    openMetadata: async (path) => openSqliteMetadata({ path }),
+    snapshot: async (project) => {
+      const path = join(await newDirectory(), 'trove.db')
+      const metadata = openSqliteMetadata({ path })
+      const run = { project: parseProjectName(project), number: 1, attempt: 1 }
+      await metadata.ensureRun(run, noFacts, Date.now())
+      await metadata.close()
+      const database = readFileSync(path)
+      const header = { recordBytes: 4 + 4096, pageCount: database.length / 4096, completes: 1 }
+      const first = new Map([[1, database.subarray(0, 4096)]])
+      const changes = Buffer.concat([...encodeChanges(header, first)])
+      for (const [kind, bytes] of Object.entries({ snapshot: database, changes })) {
+        const key = metadataKey({ kind: kind as 'snapshot', number: 1, series: '00c0ffee' })
+        fake.objects.set(`ci/${key}`, { bytes: gzipSync(bytes), modifiedAt: 1000 })
+      }
+    },
+    restore: async (settings) =>
+      await restoreAtStart(
+        {
+          dataDir,
+          packBucket: placeIn(fake),
+          restore: true,
+          changesIntervalMs: null,
+          secretKey: Buffer.alloc(32),
+          attestationKey: Buffer.alloc(32),
+          retention: { defaultMs: 60_000 },
+          ...settings,
+        },
+        {
+          ingest: {
+            artifactBytesMax: 1,
+            entriesMax: 1,
+            compressionLevel: 6,
+            stockZips: 'exact',
+          },
+          openMetadata: async (path) => await rig.openMetadata(path),
+          now: Date.now,
+          log,
+          onStep: (step) => steps.push(step),
+          signal: new AbortController().signal,
+        },
+      ),
+    projects: () => {
+      const database = new SqliteDatabase(join(dataDir, 'trove.db'))
+      try {
+        return database.prepare('SELECT owner_repo FROM projects').pluck().all()
+      } finally {
+        database.close()
+      }
+    },
+  }
+  return rig
+}
+
+test('an empty bucket becomes that of a new store, and one with a snapshot is restored and taken over', async () => {
+  const { fake, dataDir, snapshot, restore, projects, steps } = await openRig()
+  expect(await restore()).toBe(true)
+  const own = fake.objects.get('ci/owner')!.bytes.toString()
+  expect(existsSync(join(dataDir, 'trove.db'))).toBe(false)
+  await snapshot('octo/demo')
+  expect(await restore()).toBe(false)
+  expect(projects()).toEqual(['octo/demo'])
+  expect(steps[0]).toMatch(/^restoring the metadata, [\d.]+ KiB of [\d.]+ KiB$/)
+  expect(fake.objects.get('ci/owner')!.bytes.toString()).not.toBe(own)
+  // Now there is a database.
+  await snapshot('octo/other')
+  expect(await restore()).toBe(false)
+  expect(projects()).toEqual(['octo/demo'])
+})
+
+test('without the setting, and with packs on the disk, nothing is restored', async () => {
+  const { fake, snapshot, restore } = await openRig()
+  await snapshot('octo/demo')
+  expect(await restore({ restore: false })).toBe(false)
+  expect(await restore({ packBucket: null })).toBe(false)
+  expect(fake.requests).toEqual([])
+})
+
+test('a store that appears while a new one takes the bucket is restored', async () => {
+  const { fake, snapshot, restore, projects } = await openRig()
+  fake.after = async (request) => {
+    if (request === 'PUT ci/owner') await snapshot('octo/demo')
+    return undefined
+  }
+  expect(await restore()).toBe(false)
+  expect(projects()).toEqual(['octo/demo'])
+})
+
+test('packs without a snapshot are left to whoever knows them', async () => {
+  const { fake, dataDir, restore } = await openRig()
+  fake.objects.set(keyOf('ab'.repeat(16)), { bytes: Buffer.from('pack'), modifiedAt: 1 })
+  await expect(restore()).rejects.toThrow(/has packs, such as .*, but no metadata snapshot/)
+  expect(existsSync(join(dataDir, 'cas'))).toBe(false)
+  expect(fake.objects.has('ci/owner')).toBe(false)
+})
+
+test('what is interrupted begins again, and what cannot be read is no empty bucket', async () => {
+  const rig = await openRig()
+  const { fake, dataDir, snapshot, restore, projects } = rig
+  await snapshot('octo/demo')
+  fake.before = answering(403, 'AccessDenied')
+  await expect(restore()).rejects.toThrow(/AccessDenied/)
+  fake.before = async () => undefined
+  const { openMetadata } = rig
+  rig.openMetadata = async () => {
+    throw new Error('interrupted')
+  }
+  await expect(restore()).rejects.toThrow('interrupted')
+  expect(existsSync(join(dataDir, 'trove.db'))).toBe(false)
+  rig.openMetadata = openMetadata
+  await restore()
+  expect(projects()).toEqual(['octo/demo'])
+})
+
+test('a database whose bucket another server has taken over is not started', async () => {
+  const { fake, dataDir, snapshot, restore } = await openRig()
+  await snapshot('octo/demo')
+  await restore()
+  fake.objects.set('ci/owner', { bytes: Buffer.from('another'), modifiedAt: 1 })
+  await expect(restore()).rejects.toThrow(/^another server has taken over s3:\/\/store\/ci/)
+  // Nor is one that lacks its file.
+  await rm(join(dataDir, 'trove.db'))
+  writeFileSync(join(dataDir, 'trove.db-wal'), 'log')
+  await expect(restore()).rejects.toThrow(/trove\.db-wal exists/)
+})
+
+test('the log says what the loss of the directory would take', async () => {
+  const { lines, restore } = await openRig()
+  await restore()
+  expect(lines).toEqual([])
+  await restore({ changesIntervalMs: 10_000, secretKey: null })
+  expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+    { level: 'warn', interval: '10s' },
+    { level: 'warn', files: 'secret.key' },
+  ])
+})
