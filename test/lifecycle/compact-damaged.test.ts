@@ -1,19 +1,23 @@
 /** How compaction treats bad bytes: it moves them unchanged, and affects nothing else. */
-import { readFile } from 'node:fs/promises'
+import { readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unzipSync } from 'fflate'
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
+import { limits } from '../../src/core/limits.ts'
 import { compactPacks, createPace } from '../../src/lifecycle/collect/compact.ts'
+import type { PackedCopy, UnverifiedPack } from '../../src/metadata/metadata.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { memberNamePrefix } from '../../src/packs/format/member-names.ts'
-import { openStore } from '../ingest/open-store.ts'
-import { packPaths, spoil, wholePacks } from './stored-bytes.ts'
+import { pseudoRandom } from '../client/tree.ts'
+import { buildZip } from '../corpus/build-zip.ts'
+import { openStore, zipOf } from '../ingest/open-store.ts'
+import { flipByte, packPaths, spoil, wholePacks } from './stored-bytes.ts'
 
 test('a bad copy gets a member of its own, so that unzip can still read its former neighbours', async () => {
   const store = await openStore()
   const [first, bad, last] = ['alpha ', 'beta ', 'gamma '].map((word) => word.repeat(500))
-  await store.putTar('tree', { 0: first!, 1: bad!, 2: last! })
+  const id = await store.putTar('tree', { 0: first!, 1: bad!, 2: last! })
   const cas = join(store.directory, 'cas')
   await spoil(cas, encodeJoiningSync(Buffer.from(bad!), 6))
   const before = await packPaths(cas)
@@ -32,4 +36,48 @@ test('a bad copy gets a member of its own, so that unzip can still read its form
   const contents = Object.values(unpacked).map((bytes) => Buffer.from(bytes).toString())
   expect(contents).toContain(first)
   expect(contents).toContain(last)
+  expect((await store.metadata.findArtifact(id))?.state).toBe('damaged')
+})
+
+test('a copy too large to be read at once moves whole, bad or not, and stays when it cannot be read', async () => {
+  const store = await openStore()
+  const cas = join(store.directory, 'cas')
+  const content = pseudoRandom(limits.compactReadBytes + 1, 'large')
+  const zip = buildZip({ members: [{ name: 'large', content }] })
+  const { artifact } = await store.put('stock', 'zip', zip)
+  const stateNow = async (): Promise<string | undefined> =>
+    (await store.metadata.findArtifact(artifact.id))?.state
+  const largest = async (): Promise<{ pack: UnverifiedPack; copy: PackedCopy }> => {
+    const found: { pack: UnverifiedPack; copy: PackedCopy }[] = []
+    for (const pack of await wholePacks(store.metadata)) {
+      const page = { after: null, limit: 100 }
+      for (const copy of await store.metadata.readPackCopies(pack.id, page))
+        found.push({ pack, copy })
+    }
+    return found.toSorted((a, b) => b.copy.lengthBytes - a.copy.lengthBytes)[0]!
+  }
+  const compact = async (): Promise<void> => {
+    await compactPacks(store.ports, [(await largest()).pack], createPace(null))
+  }
+  const pathOf = async (name: string): Promise<string> =>
+    (await packPaths(cas)).find((path) => path.includes(name))!
+
+  const before = await largest()
+  expect(before.copy.lengthBytes).toBeGreaterThan(limits.compactReadBytes)
+  await compact()
+  const moved = await largest()
+  expect(moved.pack.name).not.toBe(before.pack.name)
+  expect((await zipOf(store, artifact.id)).equals(zip)).toBe(true)
+  expect(await stateNow()).toBe('available')
+
+  await flipByte(await pathOf(moved.pack.name), moved.copy.offset + moved.copy.lengthBytes - 10)
+  await compact()
+  const bad = await largest()
+  expect(bad.pack.name).not.toBe(moved.pack.name)
+  expect(await stateNow()).toBe('damaged')
+
+  const path = await pathOf(bad.pack.name)
+  await truncate(path, bad.copy.offset + bad.copy.lengthBytes - 10)
+  await compact()
+  expect((await largest()).pack.name).toBe(bad.pack.name)
 })
