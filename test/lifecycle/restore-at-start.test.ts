@@ -72,6 +72,7 @@ async function openRig(): Promise<Rig> {
       await restoreAtStart(
         {
           dataDir,
+          minFreeBytes: null,
           packBucket: placeIn(fake),
           restore: true,
           changesIntervalMs: null,

@@ -29,7 +29,7 @@ import { rebuildFromPacks, type RebuildReport } from './rebuild.ts'
 
 export interface RestoreSettings {
   dataDir: string
-  minFreeBytes: number
+  minFreeBytes: number | null
   /** Null: packs are on the disk, and nothing is restored. */
   packBucket: BucketPlace | null
   restore: boolean
