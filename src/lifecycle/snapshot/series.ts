@@ -43,8 +43,9 @@ export interface SentChanges {
 }
 
 export interface Series {
-  /** Runs `send`, which sends a snapshot, while the database is captured: in a new series after
-   *  number `last`, if there is none. Errors: the capture cannot begin, those of `send`. */
+  /** Runs `send`, which sends a snapshot, while the database is captured: if there is no series, in
+   *  a new one, whose numbers are above `last` + 1. Errors: the capture cannot begin, those of
+   *  `send`. */
   follow<T>(last: number, send: (place: SnapshotPlace) => Promise<T>): Promise<T>
   /** Whether there is a snapshot, and all changes since are sent or will be. */
   isFollowing(): boolean
@@ -185,7 +186,9 @@ export function openSeries(options: SeriesOptions): Series {
   })
   const begin = async (last: number): Promise<Running> => {
     const own = createRunning(await openBucket(), {
-      next: last + 1,
+      // A server whose bucket was taken over may still be storing an object with the number that
+      // follows, and its snapshot then appears: it must not pass for the newest one.
+      next: last + 2,
       recordBytes: capture.recordBytes,
     })
     const { pending } = own

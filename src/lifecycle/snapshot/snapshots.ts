@@ -7,7 +7,7 @@
  *  Snapshot N is restored with changes N, N + 1 and so on of its series, as far as there is no gap;
  *  without those that complete it, it is of no use. A server begins a series with its first
  *  snapshot, and another one if it may have missed changes. Numbers rise across series, since
- *  clocks may not.
+ *  clocks may not, with a gap of one before each.
  *
  *  The keys of the data directory are left out: who may read the bucket could otherwise mint
  *  tokens. */
