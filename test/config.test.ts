@@ -167,7 +167,7 @@ test('a bucket may have a folder and a custom endpoint', () => {
   })
   for (const name of ['CID', 's3://cid', 'c', 'cid//a', 'cid/ä'])
     expect(problemsOf(() => read({ TROVE_S3_BUCKET: name }))).toEqual([
-      `TROVE_S3_BUCKET must be the name of a bucket, or BUCKET/FOLDER, got "${name}"`,
+      `TROVE_S3_BUCKET must be the name of a bucket, 3 to 63 characters, or BUCKET/FOLDER, got "${name}"`,
     ])
   expect(problemsOf(() => read({ TROVE_S3_ENDPOINT: endpoint }))).toEqual([
     'TROVE_S3_ENDPOINT requires TROVE_S3_BUCKET',

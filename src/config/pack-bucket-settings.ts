@@ -18,7 +18,7 @@ export function readPackBucket(source: Settings): BucketPlace | null {
   if (bucket === undefined) {
     source.refuse(
       name,
-      `must be the name of a bucket, or BUCKET/FOLDER, got ${JSON.stringify(text)}`,
+      `must be the name of a bucket, 3 to 63 characters, or BUCKET/FOLDER, got ${JSON.stringify(text)}`,
     )
     return null
   }
