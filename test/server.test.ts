@@ -1,9 +1,7 @@
 /** The server as imported by other programs (`exports` of package.json), in its compiled but
  *  unbundled form. */
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -12,6 +10,7 @@ import { readServerConfig } from '../src/config/config.ts'
 import { createLog } from '../src/log.ts'
 import { openMetadataThreads } from '../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { startServer } from '../src/server.ts'
+import { freePort } from './free-port.ts'
 import { whileDiskRefuses } from './refusing-disk.ts'
 
 async function newDataDir(): Promise<string> {
@@ -63,15 +62,6 @@ test('a stop while the disk accepts no writes closes everything', async () => {
   // The data directory is unlocked.
   await (await start()).close()
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 test('a server that still starts is alive but not ready, and its clients may repeat what they sent', async () => {
   const port = await freePort()

@@ -3,12 +3,12 @@ import { type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { startTrove } from '../cli/run-trove.ts'
 import { makeDirectory, makeTree } from '../client/tree.ts'
+import { freePort } from '../free-port.ts'
 import { cutting, type FakeS3 } from '../packs/fake-s3.ts'
 import { expectSame, imitated, makeSource, places, type Site, upload } from './bucket-site.ts'
 import { startTrove as startReady, type TroveProcess } from './trove-process.ts'
@@ -37,15 +37,6 @@ async function put({ url }: TroveProcess, token: string): Promise<Response> {
     headers: { authorization: `Bearer ${token}` },
     body: 'not in the store',
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** A server that need not become ready. */

@@ -1,7 +1,4 @@
 /** Servers of which another one takes the bucket. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { startBucketWatch } from '../../src/lifecycle/snapshot/bucket-watch.ts'
@@ -15,6 +12,7 @@ import {
 } from '../../src/packs/pack-place.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { withBucket } from '../../src/packs/with-bucket.ts'
+import { makeDirectory } from '../client/tree.ts'
 import {
   answering,
   cutting,
@@ -32,17 +30,11 @@ interface Rig {
   takeOver(): Promise<void>
 }
 
-async function newDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-'))
-  onTestFinished(async () => await rm(directory, { recursive: true }))
-  return directory
-}
-
 /** The packs of a server in a bucket. */
 async function openRig(): Promise<Rig> {
   const fake = await startFakeS3()
   onTestFinished(() => fake.close())
-  const [dataDir, other] = [await newDirectory(), await newDirectory()]
+  const [dataDir, other] = [await makeDirectory(), await makeDirectory()]
   const bucket = placeIn(fake)
   const place = await findPackPlace(dataDir, bucket)
   const check = await openPlaceCheck(dataDir, place)

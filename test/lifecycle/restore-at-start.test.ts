@@ -1,8 +1,7 @@
 /** Starts on an empty data directory, as far as no process is needed; others:
  *  clients/restore-at-start.slow.test.ts. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
@@ -16,6 +15,7 @@ import { encodeChanges } from '../../src/lifecycle/snapshot/changes.ts'
 import { metadataKey } from '../../src/lifecycle/snapshot/snapshots.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { answering, type FakeS3, keyOf, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
 import { createLog } from '../../src/log.ts'
 
@@ -34,16 +34,10 @@ interface Rig {
   openMetadata: (path: string) => Promise<Metadata>
 }
 
-async function newDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-'))
-  onTestFinished(async () => await rm(directory, { recursive: true }))
-  return directory
-}
-
 async function openRig(): Promise<Rig> {
   const fake = await startFakeS3()
   onTestFinished(() => fake.close())
-  const dataDir = await newDirectory()
+  const dataDir = await makeDirectory()
   const lines: string[] = []
   const steps: string[] = []
   const log = createLog('info', (line) => lines.push(line))
@@ -54,7 +48,7 @@ async function openRig(): Promise<Rig> {
     steps,
     openMetadata: async (path) => openSqliteMetadata({ path }),
     snapshot: async (project) => {
-      const path = join(await newDirectory(), 'trove.db')
+      const path = join(await makeDirectory(), 'trove.db')
       const metadata = openSqliteMetadata({ path })
       const run = { project: parseProjectName(project), number: 1, attempt: 1 }
       await metadata.ensureRun(run, noFacts, Date.now())
