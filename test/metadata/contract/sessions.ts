@@ -154,7 +154,7 @@ export function sessionsContract(store: Store): void {
     expect(await sweepBlobs(store())).toBe(2)
 
     const offered = await store().readOffered(kept.session, 'entries', 0)
-    expect(offered?.toString()).toBe('kept')
+    expect(Buffer.from(offered!).toString()).toBe('kept')
     expect(await store().readLeasedPage(kept.session, kept.baseId, 0)).toBeDefined()
     const wanted = newArtifact(run, kept.manifestId, { kind: 'exact', name: 'kept' })
     await store().commitArtifact(kept.session, wanted)
