@@ -150,9 +150,11 @@ export interface LifecycleMetadata {
    *  bounded batch per statement; run it on a thread of its own. Errors: the abort reason of
    *  `signal`. */
   reconcileRollups(signal?: AbortSignal): Promise<Drift[]>
-  /** Writes a consistent copy of the database to a new file at `path`, durably, in steps of some
-   *  milliseconds; blocks no other connection. Returns the id of the newest pack the copy knows.
-   *  Errors: storage_full, the abort reason of `signal`. */
+  /** Writes a consistent copy of the database to a new file at `path`, durably. Copies in steps of
+   *  some milliseconds, and then checks each table as a whole, which can take seconds: run it on a
+   *  thread of its own. Blocks no other connection. Returns the id of the newest pack the copy
+   *  knows. Errors: storage_full, storage_failed (also when the database is damaged), the abort
+   *  reason of `signal`. */
   copyTo(path: string, signal?: AbortSignal): Promise<number>
   /** When this database was created; 0 if it predates the record of that. */
   bornAt(): Promise<number>
