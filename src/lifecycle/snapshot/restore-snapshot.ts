@@ -15,6 +15,7 @@ import { nodeFileSystem, syncDirectory } from '../../packs/local/file-system.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 import type { RequireRoom } from '../../packs/watermark.ts'
 import { changesBytesMax, decodeChanges, openCopy } from './changes.ts'
+import { readAhead } from './read-ahead.ts'
 import { compressionRatioMax } from './send-compressed.ts'
 import { listMetadata, type MetadataObject } from './snapshots.ts'
 
@@ -171,8 +172,12 @@ async function readChanges(bucket: Reading, key: string, sizeBytes: number): Pro
 }
 
 async function* read(bucket: Reading, key: string, sizeBytes: number): AsyncGenerator<Buffer> {
-  for (const { at, lengthBytes } of pagesOf(sizeBytes, limits.readWindowBytes))
-    yield await bucket.read(key, at, lengthBytes)
+  const windows = pagesOf(sizeBytes, limits.readWindowBytes)
+  const lengthOf = ({ lengthBytes }: { lengthBytes: number }): number => lengthBytes
+  const reads = readAhead(windows, lengthOf, async ({ at, lengthBytes }) => {
+    return await bucket.read(key, at, lengthBytes)
+  })
+  for (const { content } of reads) yield await content
 }
 
 type Last = Pick<RestoredSnapshot, 'sizeBytes' | 'changes' | 'lostChanges'> & { takenAt: number }
@@ -192,15 +197,17 @@ async function writeChanges(
   const { number: first, takenAt, sizeBytes } = snapshot
   const last: Last = { takenAt, sizeBytes, changes: 0, lostChanges: since.length }
   let isComplete = false
-  const contentOf = readingAhead(bucket, since)
+  const sizeOf = (object: MetadataObject): number => object.sizeBytes
+  const reads = readAhead(since, sizeOf, async ({ key, sizeBytes }) => {
+    return await readChanges(bucket, key, sizeBytes)
+  })
   const copy = await openCopy(staged)
   try {
-    for (const [index, { number, key, ...object }] of since.entries()) {
+    for (const { item, content } of reads) {
       signal.throwIfAborted()
-      if (number !== first + index) break
+      if (item.number !== first + last.changes) break
       try {
-        const bytes = await contentOf(index)
-        const { header, records } = await decodeChanges(key, bytes)
+        const { header, records } = await decodeChanges(item.key, await content)
         await requireRoom(records.length)
         await copy.write(header, records)
         isComplete ||= (header.completes ?? 0) >= first
@@ -208,8 +215,8 @@ async function writeChanges(
         if (!isComplete || !hasCode(error, 'blob_damaged', 'not_found')) throw error
         break
       }
-      last.takenAt = object.takenAt
-      last.sizeBytes += object.sizeBytes
+      last.takenAt = item.takenAt
+      last.sizeBytes += item.sizeBytes
       last.changes += 1
       last.lostChanges -= 1
     }
@@ -218,33 +225,4 @@ async function writeChanges(
   }
   if (!isComplete) throw blobDamaged(`the changes that complete ${snapshot.key} are missing`)
   return last
-}
-
-/** Upper bounds on objects that are read before they are needed: one that is acknowledged for each
- *  upload is small, and an hour has thousands. */
-const aheadMax = 16
-const aheadBytesMax = 16 * 1024 * 1024
-
-/** Returns a function that reads the objects, to be called for each in order. */
-function readingAhead(
-  bucket: Reading,
-  objects: readonly MetadataObject[],
-): (index: number) => Promise<Buffer> {
-  const reading: Promise<Buffer>[] = []
-  let next = 0
-  let aheadBytes = 0
-  const mayBegin = (index: number): boolean =>
-    next <= index || (next <= index + aheadMax && aheadBytes <= aheadBytesMax)
-  return async (index) => {
-    for (; next < objects.length && mayBegin(index); next++) {
-      const { key, sizeBytes } = objects[next]!
-      const content = readChanges(bucket, key, sizeBytes)
-      // A rejection is that of the object, once it is its turn.
-      content.catch(() => {})
-      reading.push(content)
-      aheadBytes += sizeBytes
-    }
-    aheadBytes -= objects[index]!.sizeBytes
-    return await reading.shift()!
-  }
 }
