@@ -32,7 +32,7 @@ export const snapshotCommand: Command<typeof maintenanceFlags> = {
       json: {},
       schema: snapshotReportSchema,
       local: snapshotOf,
-      describeProgress: describe,
+      describeProgress: (progress) => describe(progress, ' sent'),
     })
     await unlessUnread(
       given.json ? writeJson(stdout, report) : write(stdout, `${describe(report)}\n`),
@@ -65,6 +65,6 @@ async function snapshotOf(
   }
 }
 
-function describe({ number, databaseBytes, snapshotBytes }: WireSnapshotReport): string {
-  return `snapshot ${number}: ${formatSizeBytes(snapshotBytes)} for a database of ${formatSizeBytes(databaseBytes)}`
+function describe({ number, databaseBytes, snapshotBytes }: WireSnapshotReport, done = ''): string {
+  return `snapshot ${number}: ${formatSizeBytes(snapshotBytes)}${done} for a database of ${formatSizeBytes(databaseBytes)}`
 }
