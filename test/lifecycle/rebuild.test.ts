@@ -138,6 +138,14 @@ describe('a rebuild', () => {
       expect(await rebuild(lost)).toMatchObject({ packs: 0, knownPacks: 2 })
   })
 
+  test('of a store that knows all its packs adds nothing', async () => {
+    const store = await openStore()
+    await putBoth(store)
+    const projects = await store.metadata.listProjects()
+    expect(await rebuild(store)).toMatchObject({ packs: 0, knownPacks: 2 })
+    expect(await store.metadata.listProjects()).toEqual(projects)
+  })
+
   test('resumes after a crash between any two steps', async () => {
     const lost = await openLost()
     await crash(lost, 1e15)
