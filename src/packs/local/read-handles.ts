@@ -42,7 +42,7 @@ export function createReadHandles(
 
   /** Schedules the next check for idle files, as long as any are open. */
   function watch(): void {
-    if (timer !== undefined || closed || handles.size === 0) return
+    if (timer !== undefined || handles.size === 0) return
     timer = setTimeout(() => {
       timer = undefined
       for (const [name, handle] of handles) {
