@@ -106,7 +106,7 @@ export function createForgetfulFileSystem(root: string): ForgetfulFileSystem {
       parentOf(path).current.delete(basename(path))
     },
     link: async (path, alias) => {
-      await nodeFileSystem.link?.(path, alias)
+      await nodeFileSystem.link(path, alias)
       const node = find(path)
       if (node === undefined) throw new Error(`${path} is not known`)
       parentOf(alias).current.set(basename(alias), node)

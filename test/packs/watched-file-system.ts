@@ -89,6 +89,8 @@ export function watchFileSystem(options: WatchedFileSystemOptions): WatchedFileS
     mkdir: async (path) => await watched('mkdir', path, () => nodeFileSystem.mkdir(path)),
     rename: async (from, to) => await watched('rename', to, () => nodeFileSystem.rename(from, to)),
     unlink: async (path) => await watched('unlink', path, () => nodeFileSystem.unlink(path)),
+    link: async (path, alias) =>
+      await watched('link', alias, () => nodeFileSystem.link(path, alias)),
     readdir: async (path) => await watched('readdir', path, () => nodeFileSystem.readdir(path)),
     stat: async (path) => await watched('stat', path, () => nodeFileSystem.stat(path)),
   }

@@ -31,8 +31,7 @@ export interface PackFileSystem {
   mkdir(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
-  /** Absent where the file system has no hard links. */
-  link?(path: string, alias: string): Promise<void>
+  link(path: string, alias: string): Promise<void>
   /** Names in the directory, in no particular order. */
   readdir(path: string): Promise<string[]>
   stat(path: string): Promise<FileFacts>

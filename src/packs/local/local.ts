@@ -54,10 +54,8 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
     },
     linkTo: async (name, path) => {
       checkPackName(name)
-      const { link } = fileSystem
-      if (link === undefined) return false
       return await translateErrno(`pack ${name}`, () =>
-        whereLinksWork(() => link(paths.sealedPack(name), path)),
+        whereLinksWork(() => fileSystem.link(paths.sealedPack(name), path)),
       )
     },
     remove: async (name) => {
