@@ -81,7 +81,7 @@ export function createFanOut(
     try {
       await making
     } catch (error) {
-      if (ready.get(path) === making) ready.delete(path)
+      ready.delete(path)
       throw error
     }
   }
