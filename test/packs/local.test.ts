@@ -115,6 +115,9 @@ test('a seal that failed at any call is not repeated, and its abort leaves nothi
     await expect(sink.seal()).rejects.toThrow(/which is failed/)
     await expect(sink.write(Buffer.from('more'))).rejects.toThrow(/which is failed/)
     await sink.abort()
+    // Later calls begin after all those of the abort: another pack may have the same name.
+    await fileSystem.stat(root)
+    expect(fileSystem.overlapping).toEqual([])
     expect((await readdir(root, { recursive: true })).filter((file) => /zip/.test(file))).toEqual(
       [],
     )
@@ -123,6 +126,23 @@ test('a seal that failed at any call is not repeated, and its abort leaves nothi
   }
   expect(failed.filter((call) => call === 'sync').length).toBe(3)
   expect(failed).toContain('rename')
+})
+
+test('a pack is sealed although its directory could not be made for an earlier one', async () => {
+  const root = testDirectory()
+  const fileSystem = watchFileSystem({ root })
+  const store = await openLocalPackStore({ directory: root, fileSystem })
+  const [first, second] = [
+    await store.create('a'.repeat(32)),
+    await store.create(`${'a'.repeat(31)}b`),
+  ]
+  fileSystem.failAt(3, 'ENOSPC', 1)
+  await expect(first.seal()).rejects.toMatchObject({ code: 'storage_full' })
+  expect(fileSystem.failedCall).toBe('mkdir packs/aa')
+  await first.abort()
+  await second.seal()
+  expect(await store.read(second.name, 0, 0)).toEqual(Buffer.alloc(0))
+  await store.close()
 })
 
 test('a removal is durable when it resolves', async () => {
@@ -204,6 +224,9 @@ test('files that are not packs are neither listed nor changed', async () => {
   await mkdir(join(directory, 'packs', 'lost+found'))
   await writeFile(join(directory, 'packs', name.slice(0, 2), 'notes.txt'), 'x')
   await writeFile(join(directory, 'packs', name.slice(0, 2), `${name}.zip.tmp`), 'x')
+  const other = join(directory, 'packs', name.startsWith('00') ? '01' : '00')
+  await mkdir(other)
+  await writeFile(join(other, `${name}.zip`), 'x')
   const listed: string[] = []
   for await (const pack of store.list()) listed.push(pack.name)
   expect(listed).toEqual([name])
@@ -220,6 +243,44 @@ test('a pack that is removed while its directory is read is not listed', async (
     await Promise.all(names.filter((other) => other !== name).map((other) => store.remove(other)))
   }
   expect(listed).toHaveLength(1)
+  await store.close()
+})
+
+test.each(['stat', 'unlink'] as const)(
+  'a pack that is sealed before the %s of its removal as unsealed is kept, and the others are removed',
+  async (call) => {
+    const root = testDirectory()
+    const fileSystem = watchFileSystem({ root })
+    let sealing: Promise<unknown> | undefined
+    const racing = {
+      ...fileSystem,
+      [call]: async (path: string) => {
+        sealing ??= sink.seal()
+        await sealing
+        return await fileSystem[call](path)
+      },
+    }
+    const store = await openLocalPackStore({ directory: root, fileSystem: racing })
+    const sink = await store.create('0'.repeat(32))
+    await sink.write(Buffer.from('kept'))
+    await writeFile(join(root, 'staging', 'packs', 'left'), '')
+    expect(await store.removeUnsealed(Infinity)).toBe(1)
+    expect(await store.read(sink.name, 0, 4)).toEqual(Buffer.from('kept'))
+    expect(await readdir(join(root, 'staging', 'packs'))).toEqual([])
+    await store.close()
+  },
+)
+
+// Only then does healing look for another copy.
+test('what the medium cannot read is damage of this pack, once', async () => {
+  const root = testDirectory()
+  const fileSystem = watchFileSystem({ root })
+  const store = await openLocalPackStore({ directory: root, fileSystem })
+  const name = await sealOne(store)
+  await store.read(name, 0, 7)
+  fileSystem.failAt(1, 'EIO', 1)
+  await expect(store.read(name, 0, 7)).rejects.toMatchObject({ code: 'blob_damaged' })
+  expect(await store.read(name, 0, 7)).toEqual(Buffer.from('content'))
   await store.close()
 })
 

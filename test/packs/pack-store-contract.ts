@@ -171,6 +171,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
         await expect(store.read(bad, 0, 1)).rejects.toThrow(/32 hex/)
         await expect(store.remove(bad)).rejects.toThrow(/32 hex/)
         await expect(store.create(bad)).rejects.toThrow(/32 hex/)
+        if (store.linkTo) await expect(store.linkTo(bad, 'alias')).rejects.toThrow(/32 hex/)
       }
     })
 
