@@ -181,7 +181,9 @@ export async function leftPackPlace(
 ): Promise<PackPlace | undefined> {
   const directory = join(dataDir, 'cas')
   const last = await readClaim(directory, lastFile)
-  if (last !== undefined) return { kind: 'bucket', bucket: last }
+  // A move out of this bucket that was stopped before its switch has left nothing.
+  const isOther = last !== undefined && formatBucket(last) !== formatPackPlace(place)
+  if (isOther) return { kind: 'bucket', bucket: last }
   const isLeft = place.kind === 'bucket' && (await hasPacks(directory))
   return isLeft ? { kind: 'directory', directory } : undefined
 }

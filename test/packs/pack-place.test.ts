@@ -176,6 +176,17 @@ test('packs move into a bucket, to another, and back, and each place that they l
   expect([await claims(), [...fake.objects.keys()]]).toEqual([[], []])
 })
 
+// Where packs are left, those that the current place has are removed.
+test('a move that stops in its switch has left nothing in the place that is still current', async () => {
+  await findPackPlace(dataDir, bucket)
+  // It fails after it has noted the old place, because it was not prepared.
+  await expect(switchPackPlace(dataDir, { kind: 'bucket', bucket: other })).rejects.toThrow(
+    /ENOENT/,
+  )
+  expect(await findPackPlace(dataDir, bucket)).toEqual(inBucket)
+  expect(await leftPackPlace(dataDir, inBucket)).toBeUndefined()
+})
+
 test('a switch is durable when it resolves, and before it the note where packs are left', async () => {
   await findPackPlace(dataDir, bucket)
   await prepareMove(dataDir, { kind: 'bucket', bucket: other })
