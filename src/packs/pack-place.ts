@@ -183,9 +183,15 @@ export async function leftPackPlace(
   const last = await readClaim(directory, lastFile)
   // A move out of this bucket that was stopped before its switch has left nothing.
   const isOther = last !== undefined && formatBucket(last) !== formatPackPlace(place)
-  if (isOther) return { kind: 'bucket', bucket: last }
+  if (isOther && !(await isTaken(last))) return { kind: 'bucket', bucket: last }
   const isLeft = place.kind === 'bucket' && (await hasPacks(directory))
   return isLeft ? { kind: 'directory', directory } : undefined
+}
+
+/** Whether the bucket is another server's by now, and so are the packs there. */
+async function isTaken(claim: Claim): Promise<boolean> {
+  const found = await withBucket(claim, async (objects) => await readMark(objects, ownerKey))
+  return found !== undefined && found !== claim.owner
 }
 
 /** Releases the claim on a bucket that no longer holds any packs. */

@@ -187,6 +187,14 @@ test('a move that stops in its switch has left nothing in the place that is stil
   expect(await leftPackPlace(dataDir, inBucket)).toBeUndefined()
 })
 
+test('packs that a move has left in a bucket are not removed once another server has taken it over', async () => {
+  await findPackPlace(dataDir, bucket)
+  await move(directory)
+  expect(await leftPackPlace(dataDir, directory)).toMatchObject(inBucket)
+  await takeOver()
+  expect(await leftPackPlace(dataDir, directory)).toBeUndefined()
+})
+
 test('a switch is durable when it resolves, and before it the note where packs are left', async () => {
   await findPackPlace(dataDir, bucket)
   await prepareMove(dataDir, { kind: 'bucket', bucket: other })
