@@ -199,8 +199,13 @@ test('a member is named by 22 characters of its digest, with a number if the nam
     makeMember('stored', content),
     makeMember('stored', Buffer.from('another')),
     makeMember('deflate', content),
+    // Alone, because the space for the name of a shared member is too short for its own.
+    makeMember('joining', content),
+    makeMember('stored', Buffer.from('one more')),
   ])
-  const { sealed } = await writePack(made)
+  const { sealed, offsets } = await writePack(made)
+  for (const [index, { stream }] of made.entries())
+    expect(await store.read(sealed.name, offsets[index]!, stream.length)).toEqual(stream)
   const short = Buffer.from(digestOf(content), 'hex').subarray(0, 16).toString('base64url')
   expect(short).toHaveLength(22)
   const names = (await readDirectory(store, sealed)).map((entry) => entry.name)
@@ -208,6 +213,7 @@ test('a member is named by 22 characters of its digest, with a number if the nam
     short,
     `${short}.1`,
     `${short}.2`,
+    `${short}.3`,
   ])
 })
 
