@@ -159,12 +159,11 @@ async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<Bac
 /** Returns the id of the newest pack known to the copy. */
 async function copyMetadata(
   { metadata, signal }: LifecyclePorts,
-  { fileSystem, partial, files, lease }: Filling,
+  { fileSystem, partial, files }: Filling,
 ): Promise<number> {
   const database = join(partial, databaseFile)
-  // A copy of an earlier attempt may refer to packs that have died since.
+  // What an earlier attempt left may be no database.
   await ignoringAbsence(() => fileSystem.unlink(database))
-  await lease.renew()
   const newestPack = await metadata.copyTo(database, signal)
   for (const from of files) {
     const to = join(partial, basename(from))
