@@ -1,4 +1,5 @@
 /** Backups of a store on disk: their contents, what they refuse, and how they resume. */
+import { randomBytes } from 'node:crypto'
 import {
   copyFile,
   mkdir,
@@ -11,7 +12,8 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { blobDamaged } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import {
@@ -23,6 +25,7 @@ import { type TestStore, zipOf } from '../ingest/open-store.ts'
 import { testDirectory } from '../temporary-directory.ts'
 import {
   exists,
+  type Filled,
   expectWhole,
   newDestination,
   onAnotherDisk,
@@ -30,7 +33,7 @@ import {
   runBackup,
 } from './backup-rig.ts'
 import { watchFileSystem } from '../packs/watched-file-system.ts'
-import { collectNow, day } from './collection.ts'
+import { collectNow, day, scrubNow } from './collection.ts'
 import { flipByte, packPaths, spoil } from './stored-bytes.ts'
 
 /** Uploads more packs than a crash can leave without a row. */
@@ -38,6 +41,21 @@ async function uploadMany({ putTar }: TestStore): Promise<void> {
   for (let number = 0; number <= limits.unknownPacksMax; number++) {
     await putTar(`new-${number}`, { 'new.txt': `new ${number}` })
   }
+}
+
+/** Begins a backup, and stops it before it gets its name. */
+async function interrupt(
+  filled: Filled,
+  destination: string,
+  options: { copies: boolean },
+): Promise<void> {
+  const stopped = runBackup(filled, destination, {
+    ...options,
+    checkpoint: (step) => {
+      if (step === 'backup-packs-brought') throw new Error('stopped')
+    },
+  })
+  await expect(stopped).rejects.toThrow('stopped')
 }
 
 async function packNames(directory: string): Promise<string[]> {
@@ -185,13 +203,7 @@ describe('a backup', () => {
     const filled = await openFilled()
     const destination = await newDestination()
     const dying = await filled.store.putTar('dying', { 'd.txt': 'delta' })
-    const stopped = runBackup(filled, destination, {
-      copies: true,
-      checkpoint: (step) => {
-        if (step === 'backup-packs-brought') throw new Error('stopped')
-      },
-    })
-    await expect(stopped).rejects.toThrow('stopped')
+    await interrupt(filled, destination, { copies: true })
     expect(await exists(destination)).toBe(false)
     const removal = { state: 'deleted', reason: 'deleted', now: filled.store.ports.now() } as const
     await filled.store.metadata.removeArtifacts([dying], removal)
@@ -203,6 +215,7 @@ describe('a backup', () => {
     const [name = ''] = live
     await truncate(join(partial, 'cas', 'packs', name.slice(0, 2), name))
     await writeFile(join(partial, 'cas', 'staging', 'packs', name), 'half')
+    await writeFile(join(partial, 'trove.db'), 'half '.repeat(1000))
     expect(await runBackup(filled, destination)).toMatchObject({
       packs: 2,
       reusedPacks: 1,
@@ -213,26 +226,28 @@ describe('a backup', () => {
     await expectWhole(destination, filled.zips)
   })
 
-  test('of copies does not reuse what an interrupted one linked', async () => {
+  test.each([
+    ['reuses what an interrupted one copied', true],
+    ['does not reuse what an interrupted one linked', false],
+  ])('of copies %s', async (_what, copies) => {
     const filled = await openFilled()
     const destination = await newDestination()
-    const stopped = runBackup(filled, destination, {
-      checkpoint: (step) => {
-        if (step === 'backup-packs-brought') throw new Error('stopped')
-      },
-    })
-    await expect(stopped).rejects.toThrow('stopped')
+    await interrupt(filled, destination, { copies })
     expect(await runBackup(filled, destination, { copies: true })).toMatchObject({
-      reusedPacks: 0,
-      copiedPacks: 2,
+      reusedPacks: copies ? 2 : 0,
+      copiedPacks: copies ? 0 : 2,
     })
     for (const path of await packPaths(join(destination, 'cas')))
       expect((await stat(path)).nlink).toBe(1)
   })
 
-  test('is durable before it gets its name', async () => {
+  test.each([
+    ['the first', false],
+    ['a repeated', true],
+  ])('is durable before it gets its name, at %s attempt', async (_which, isRepeated) => {
     const filled = await openFilled()
     const destination = await newDestination()
+    if (isRepeated) await interrupt(filled, destination, { copies: true })
     const root = dirname(destination)
     const watched = watchFileSystem({ root })
     const { calls, overlapping } = watched
@@ -241,8 +256,8 @@ describe('a backup', () => {
     const fileSystem = {
       ...watched,
       copyFile: async (from: string, to: string) => {
-        calls.push(`open-create ${relative(root, to)}`, `write ${relative(root, to)}`)
         await copyFile(from, to)
+        calls.push(`open-create ${relative(root, to)}`, `write ${relative(root, to)}`)
       },
     }
     await runBackup(filled, destination, { copies: true, fileSystem, files: [key] })
@@ -250,7 +265,9 @@ describe('a backup', () => {
     const isRead = (call: string): boolean => /^close .*\/packs\/..\//.test(call)
     expect(overlapping.filter((call) => !isRead(call))).toEqual([])
     const named = calls.indexOf('rename backup')
-    expect(unsynced(calls.slice(0, named))).toEqual(['backup.partial/cas/staging/packs'])
+    expect(unsynced(calls.slice(0, named))).toEqual(
+      isRepeated ? [] : ['backup.partial/cas/staging/packs'],
+    )
     expect(calls.slice(named + 1)).toContain('sync .')
     expect(watched.openFiles).toBe(0)
     expect(await readFile(join(destination, 'some.key'), 'utf8')).toBe('key')
@@ -331,7 +348,12 @@ describe('a backup', () => {
     const filled = await onAnotherDisk()
     const directory = testDirectory()
     await symlink('loop', join(directory, 'loop'))
-    await runBackup(filled, join(directory, '1'))
+    const going = join(directory, 'being-deleted')
+    await mkdir(going)
+    await writeFile(join(going, 'trove-backup'), '')
+    expect(await runBackup(filled, join(directory, '1'))).toMatchObject({ copiedPacks: 2 })
+    expect(await readdir(going)).toEqual(['trove-backup'])
+    await rm(going, { recursive: true })
     const failing = async (path: string): Promise<never> => {
       throw Object.assign(new Error(`EIO: injected, ${path}`), { code: 'EIO' })
     }
@@ -374,6 +396,7 @@ describe('a backup', () => {
       copiedPacks: 2,
     })
     expect(read().filter((call) => call.endsWith('.zip'))).toHaveLength(1)
+    expect(watched.openFiles).toBe(0)
   })
 
   test('of a damaged store has the rest, and reports the damage', async () => {
@@ -386,6 +409,55 @@ describe('a backup', () => {
     })
     const [path] = await packPaths(cas)
     await filled.store.packs.remove(path!.slice(-36, -4))
-    expect(await runBackup(filled, `${destination}-2`)).toMatchObject({ missingPacks: 1, packs: 2 })
+    for (const copies of [false, true])
+      expect(await runBackup(filled, `${destination}-${copies}`, { copies })).toMatchObject({
+        missingPacks: 1,
+        packs: 2,
+      })
   })
+
+  test('of copies has the rest of a pack that has a bad sector', async () => {
+    const filled = await openFilled()
+    const { ports, putTar } = filled.store
+    await putTar('large', { 'large.bin': randomBytes(3 * limits.packWriteBytes) })
+    const all = (await scrubNow(ports)).copies
+    const { read } = ports.packs
+    ports.packs = {
+      ...ports.packs,
+      read: async (name, offset, ...rest) => {
+        if (offset === limits.packWriteBytes) throw blobDamaged('bad sector')
+        return await read(name, offset, ...rest)
+      },
+    }
+    const report = await runBackup(filled, await newDestination(), { copies: true })
+    expect(report).toMatchObject({ copiedPacks: 3, missingPacks: 0 })
+    expect(report.damagedCopies).toBeGreaterThan(0)
+    expect(report.damagedCopies).toBeLessThan(all / 2)
+  })
+
+  test.each([false, true])(
+    'may take longer than packs are kept for one that has died (copies: %s)',
+    async (copies) => {
+      const filled = await openFilled()
+      const { ports, putTar } = filled.store
+      if (copies) await putTar('large', { 'large.bin': randomBytes(3 * limits.packWriteBytes) })
+      const begun = ports.now()
+      let at = begun
+      vi.spyOn(performance, 'now').mockImplementation(() => at)
+      onTestFinished(() => {
+        vi.restoreAllMocks()
+      })
+      const slowly =
+        <Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) =>
+        async (...args: Args): Promise<Result> => {
+          at += 40 * 60_000
+          return await call(...args)
+        }
+      const { read, linkTo } = ports.packs
+      ports.packs = { ...ports.packs, read: slowly(read), linkTo: slowly(linkTo!) }
+      ports.now = () => at
+      await runBackup(filled, await newDestination(), { copies })
+      expect(at - begun).toBeGreaterThan(60 * 60_000)
+    },
+  )
 })
