@@ -1,5 +1,6 @@
 /** `trove download` as scripts use it. */
 import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
@@ -121,8 +122,9 @@ describe('trove download', () => {
     expect(await pathsIn('d')).toEqual(['VERSION', 'bin', 'bin/tool'])
   })
 
-  test('--path that matches nothing fails', async () => {
+  test('--path that matches nothing fails and makes no directory', async () => {
     const none = await trove(['download', '42/build', 'none', '--path', 'bin/*.js', '--path', 'x'])
+    expect(existsSync(join(root, 'none'))).toBe(false)
     expect(none).toMatchObject({
       status: 12,
       stderr: expect.stringContaining(

@@ -104,6 +104,7 @@ export async function downloadArtifact(
       return plannedResult(downloading, missing, options.delete === true)
     }
     const comparison = await compare(call, own)
+    if (comparison.matchesNothing) return doneResult(comparison.downloading, [], 0)
     const deletedPaths = await fetchAndPlace(comparison, options, () => ownership?.check())
     return doneResult(comparison.downloading, comparison.missing, deletedPaths)
   } finally {
@@ -121,6 +122,8 @@ interface DownloadCall {
 /** What is wanted, and how much of it DEST has. */
 interface Comparison {
   downloading: Downloading
+  /** Globs were given, and no path matches: DEST is not made. */
+  matchesNothing: boolean
   checked: CheckedCache<DestinationCache>
   known: KnownFiles
   sorted: SortedEntries
@@ -141,7 +144,8 @@ async function compare(call: DownloadCall, prepare: () => Promise<void>): Promis
   const selected = selectEntries(tree, options.paths)
   const wanted = options.symlinks === 'skip' ? withoutSymlinks(tree, selected) : selected
   refuseNames(tree, wanted)
-  if (!exists) await prepare()
+  const matchesNothing = selected.length === 0 && tree.count > 0
+  if (!exists && !matchesNothing) await prepare()
   refuseAlike(options.destination, tree, wanted)
   const known = findKnown(checked, tree, knownLines)
   const progress: DownloadProgress = {
@@ -173,7 +177,7 @@ async function compare(call: DownloadCall, prepare: () => Promise<void>): Promis
   await checkFiles(downloading, present, pathOf)
   const absent = sorted.unknown.filter((ordinal) => !isThere(downloading.findings, ordinal))
   const missing = inOrder(absent, sorted.changed)
-  return { downloading, checked, known, sorted, present, missing }
+  return { downloading, matchesNothing, checked, known, sorted, present, missing }
 }
 
 /** Fetches the tree while cached files are checked: the server works meanwhile. */
