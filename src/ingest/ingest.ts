@@ -31,7 +31,8 @@ export async function ingest(
       ? await ingestStream(session, source.body)
       : await ingestStaged(session, await openStagedReader(job.staged, source.signal))
   } catch (error) {
-    // The first failure is the one to report: a full disk prevents this, too.
+    // The first failure is the one to report: a full disk prevents this, too, until later
+    // (`pool/late-ends.ts`).
     await endSession(session).catch(() => {})
     throw error
   } finally {

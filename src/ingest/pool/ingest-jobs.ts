@@ -7,6 +7,7 @@ import { openPackStore } from '../../packs/open-pack-store.ts'
 import { createWatermark, keepingRoom, readDisk } from '../../packs/watermark.ts'
 import type { Answering, Call } from '../../worker-thread.ts'
 import { type BodyChunk, receiveBody } from './body-channel.ts'
+import { createLateEnds } from './late-ends.ts'
 import { ingest } from '../ingest.ts'
 import { negotiate } from '../negotiated/negotiate.ts'
 import type { IngestWorkerData, PoolAnswer, PoolRequest } from './pool-job.ts'
@@ -33,12 +34,14 @@ export async function openIngestJobs({
     quota: settings.quota,
     isCollector: false,
   })
+  const lateEnds = createLateEnds(metadata.abortSession)
   const packs = await openPackStore(packPlace)
   const readFree = async (): Promise<number> => (await readDisk(disk.directory)).freeBytes
   const requireRoom = createWatermark(disk.minFreeBytes, readFree)
   const ports: IngestPorts = {
     metadata: {
       ...metadata,
+      abortSession: lateEnds.end,
       // Staging a manifest needs space too: one whose million files are all stored already writes
       // no pack.
       stageManifestPage: async (...page) => {
@@ -64,6 +67,7 @@ export async function openIngestJobs({
       }
     },
     close: async () => {
+      lateEnds.close()
       await Promise.all([metadata.close(), packs.close()])
     },
   }
