@@ -8,7 +8,7 @@ import type { CommitAnswer, OfferAnswer } from '../../api/negotiation-messages.t
 import { treeOfFiles } from '../../core/artifact.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { manifestOfferQuery, timesOfferQuery } from '../../api/queries.ts'
-import { hasCode, invalidRequest, storeError } from '../../core/errors.ts'
+import { asError, hasCode, invalidRequest, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { NegotiationAnswers, NegotiationJob } from '../../ingest/negotiated/job.ts'
 import { mayInspectProject, maySendTo } from '../../auth/principal.ts'
@@ -93,7 +93,10 @@ async function runStep<Job extends NegotiationJob & { projectId: number }>(
   try {
     return await ingest.negotiate(job, body, c.req.raw.signal)
   } catch (error) {
-    if (hasCode(error, 'storage_full')) await metadata.abortSession(job.sessionId)
+    if (hasCode(error, 'storage_full'))
+      await metadata.abortSession(job.sessionId).catch((failure: unknown) => {
+        c.get('log').warn('an upload without room cannot be ended', { error: asError(failure) })
+      })
     throw error
   }
 }
