@@ -40,12 +40,9 @@ import { directorySizesSchema } from './size-messages.ts'
 import { type ApiRoute, bytes, json } from './route.ts'
 
 const gone = [410]
-const ranged = [410, 416]
-/** Responses that preconditions decide; they have no body. */
-const conditional: ApiRoute['responses'] = {
-  304: { description: 'Not modified.' },
-  412: { description: 'A precondition failed.' },
-}
+const conditional = [410, 412]
+const ranged = [410, 412, 416]
+const unmodified: ApiRoute['responses'] = { 304: { description: 'Not modified.' } }
 
 const lengthNote = `\`${lengthHeader}\` is the length of the whole.`
 
@@ -54,7 +51,7 @@ function rangeResponses(description: string, mediaType: string): ApiRoute['respo
   return {
     200: bytes(`${description} ${lengthNote}`, mediaType),
     206: bytes(`The requested range. ${lengthNote}`, mediaType),
-    ...conditional,
+    ...unmodified,
   }
 }
 
@@ -132,9 +129,9 @@ export const artifactRoutes: readonly ApiRoute[] = [
         description: 'Entries in path order.',
         content: { ndjson: entrySchema, orJson: manifestPageSchema },
       },
-      ...conditional,
+      ...unmodified,
     },
-    errors: gone,
+    errors: conditional,
   },
   {
     method: 'get',

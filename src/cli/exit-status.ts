@@ -71,6 +71,7 @@ const statusOfCode = {
   name_taken: exitStatus.nameTaken,
   blob_damaged: exitStatus.damaged,
   range_not_satisfiable: exitStatus.failure,
+  precondition_failed: exitStatus.failure,
   storage_full: exitStatus.tooLarge,
   storage_failed: exitStatus.failure,
   session_ended: exitStatus.failure,

@@ -48,6 +48,8 @@ export interface ErrorDetails {
   /** Stored bytes that no longer match their digest. */
   blob_damaged: { digest: Digest | null; paths: string[] }
   range_not_satisfiable: { totalBytes: number }
+  /** `etag`: what the address has now, as in the header. */
+  precondition_failed: { etag: string }
   /** Patterns that match nothing: of an upload, or of the paths to download. */
   no_files: { patterns: string[] }
   /** Credentials found in files to be uploaded; `paths` holds the first few. */

@@ -29,6 +29,7 @@ const statusOf = {
   name_taken: 409,
   blob_damaged: 500,
   range_not_satisfiable: 416,
+  precondition_failed: 412,
   storage_full: 507,
   storage_failed: 503,
   session_ended: 409,
@@ -48,6 +49,7 @@ const titles: Record<(typeof statusOf)[ErrorCode] | 500, string> = {
   408: 'Request Timeout',
   409: 'Conflict',
   410: 'Gone',
+  412: 'Precondition Failed',
   413: 'Content Too Large',
   416: 'Range Not Satisfiable',
   422: 'Unprocessable Content',
@@ -108,6 +110,7 @@ export function problemHeaders(status: number, details: StoreError['details'] | 
   if ('allowed' in details) headers.set('allow', details.allowed.join(', '))
   if (status === 503) headers.set('retry-after', '2')
   if ('totalBytes' in details) headers.set('content-range', `bytes */${details.totalBytes}`)
+  if ('etag' in details) headers.set('etag', details.etag)
   return headers
 }
 

@@ -161,6 +161,9 @@ function sendAsset({ assets }: Web, c: AppRequest): Response {
 
 async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Response> {
   const failure = noteFailure(c, error)
+  // Programs ask so, and browsers that resume a download: neither shows a page.
+  if (hasCode(error, 'precondition_failed', 'range_not_satisfiable'))
+    return problemResponse(failure, c.get('requestId'))
   if (hasCode(error, 'unauthenticated')) return c.redirect(signInPath(c), 302)
   const code = failure === undefined ? 500 : problemStatus(failure.code)
   const status = pageStatuses.find((each) => each === code) ?? 500

@@ -5,7 +5,7 @@ import type { AppContext, AppEnv } from '../../src/http/context.ts'
 import { addNativeRoutes } from '../../src/http/native-routes.ts'
 import { openApiDocument } from '../../src/api/openapi.ts'
 import { apiRoutes } from '../../src/api/routes.ts'
-import { openSharedServer } from '../http/open-server.ts'
+import { openSharedServer, problemOf } from '../http/open-server.ts'
 
 const server = await openSharedServer()
 
@@ -42,8 +42,9 @@ describe('/openapi.json', () => {
     expect(file.headers.get('content-type')).toBe('text/plain; charset=utf-8')
     expect(responses['200']).toMatchObject({ content: { '*/*': {} } })
     const other = await server.send(path, { headers: { 'if-match': '"other"' } })
-    expect([other.status, await other.text()]).toEqual([412, ''])
-    expect(responses['412']).not.toHaveProperty('content')
+    expect(await problemOf(other)).toMatchObject({ status: 412, code: 'precondition_failed' })
+    expect(responses['412']).toEqual({ $ref: '#/components/responses/Problem' })
+    expect(responses['304']).not.toHaveProperty('content')
     const stats = paths['/api/v1/stats']!.get.responses
     expect((await server.send('/api/v1/stats?project=none')).status).toBe(422)
     expect([stats['422'], stats['default']]).toEqual([

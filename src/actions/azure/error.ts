@@ -31,6 +31,7 @@ const azureErrors = {
   name_taken: ['BlobAlreadyExists', 409],
   blob_damaged: ['InternalError', 500],
   range_not_satisfiable: ['InvalidRange', 416],
+  precondition_failed: ['ConditionNotMet', 412],
   storage_full: ['InsufficientStorage', 507],
   storage_failed: ['ServerBusy', 503],
   session_ended: ['BlobNotFound', 404],

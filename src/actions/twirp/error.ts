@@ -33,6 +33,7 @@ export const twirpErrors = {
   name_taken: ['already_exists', 409],
   blob_damaged: ['data_loss', 500],
   range_not_satisfiable: ['out_of_range', 400],
+  precondition_failed: ['failed_precondition', 412],
   storage_full: ['resource_exhausted', 507],
   storage_failed: ['unavailable', 503],
   session_ended: ['aborted', 503],

@@ -20,7 +20,7 @@ import { limits } from '../../core/limits.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'
 import { entryMessage } from './artifact-message.ts'
-import { preconditionStatus } from '../body/send-representation.ts'
+import { isUnmodified } from '../body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { acceptsGzip, sendJson } from '../body/gzip.ts'
 import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
@@ -65,7 +65,7 @@ async function manifestPage(
 ): Promise<Response> {
   const view = `;${first}+${limit}`
   const tag = etag(artifact, acceptsGzip(c) ? `${view};gzip` : view)
-  const unread = preconditionResponse(c, tag)
+  const unread = unmodifiedResponse(c, tag)
   if (unread !== undefined) return unread
   const items: ListedEntry[] = []
   for await (const listed of walkEntries(context.metadata, artifact.id, first)) {
@@ -87,7 +87,7 @@ async function manifestStream(
   const directory = withoutEndSlashes(under)
   const view = directory === '' ? '' : `;${digestOf(directory)}`
   const tag = etag(artifact, acceptsGzip(c) ? `${view};gzip` : view)
-  const unread = preconditionResponse(c, tag)
+  const unread = unmodifiedResponse(c, tag)
   if (unread !== undefined) return unread
   const subtree = await findSubtree(context.metadata, artifact, directory)
   const headers = { [entriesHeader]: String(countSubtree(subtree)), etag: tag }
@@ -108,8 +108,8 @@ function etag(artifact: Artifact, view: string): string {
   return `"${formatWireDigest(artifact.treeDigest)}${view}"`
 }
 
-/** Returns the response if the preconditions decide it, without reading any entry. */
-function preconditionResponse(c: AppRequest, tag: string): Response | undefined {
-  const status = preconditionStatus(c, tag)
-  return status && new Response(null, { status, headers: { etag: tag } })
+/** Returns the response if the client has it already, without reading any entry. Errors:
+ *  precondition_failed. */
+function unmodifiedResponse(c: AppRequest, tag: string): Response | undefined {
+  return isUnmodified(c, tag) ? c.body(null, 304, { etag: tag }) : undefined
 }

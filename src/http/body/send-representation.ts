@@ -38,8 +38,8 @@ interface SendContext {
  *  members. */
 const poison = Buffer.alloc(4096, 0xff)
 
-/** Responds to GET or HEAD. Errors: range_not_satisfiable, blob_damaged, those of the first
- *  read. */
+/** Responds to GET or HEAD. Errors: precondition_failed, range_not_satisfiable, blob_damaged, those
+ *  of the first read. */
 export async function sendRepresentation(
   context: SendContext,
   c: AppRequest,
@@ -49,8 +49,7 @@ export async function sendRepresentation(
   const { etag, totalBytes } = representation
   const { cacheControl } = options
   const validators = { etag, ...(cacheControl !== undefined && { 'cache-control': cacheControl }) }
-  const decided = preconditionStatus(c, etag)
-  if (decided !== undefined) return c.body(null, decided, validators)
+  if (isUnmodified(c, etag)) return c.body(null, 304, validators)
 
   const part = options.mode === 'ranged' ? requestedPart(c, representation) : undefined
   await representation.verifyReadable()
@@ -69,14 +68,16 @@ export async function sendRepresentation(
   }
 }
 
-/** Returns the status if the preconditions of a GET or HEAD of `etag` decide it. RFC 9110
- *  §13.2.2. Dates do not: another file can be older than the one before it. */
-export function preconditionStatus(c: AppRequest, etag: string): 304 | 412 | undefined {
+/** Returns whether the client of a GET or HEAD of `etag` has it (RFC 9110 §13.2.2). Dates do not
+ *  decide it: another file can be older than the one before it. Errors: precondition_failed. */
+export function isUnmodified(c: AppRequest, etag: string): boolean {
   const ifMatch = c.req.header('if-match')
-  if (ifMatch !== undefined && !listsTag(ifMatch, etag, 'strong')) return 412
+  if (ifMatch !== undefined && !listsTag(ifMatch, etag, 'strong')) {
+    const message = `the ETag is ${etag}, which If-Match does not list`
+    throw storeError('precondition_failed', message, { etag })
+  }
   const ifNoneMatch = c.req.header('if-none-match')
-  if (ifNoneMatch !== undefined && listsTag(ifNoneMatch, etag, 'weak')) return 304
-  return undefined
+  return ifNoneMatch !== undefined && listsTag(ifNoneMatch, etag, 'weak')
 }
 
 /** Returns the range to respond with if the request has a valid one. RFC 9110 §14.2, §13.1.5. */
