@@ -240,6 +240,16 @@ test('an upload that was removed accepts no blocks', async () => {
   await staging.removeUpload(id)
 })
 
+test('a block that cannot get its name is not accepted', async () => {
+  const { root, staging } = await fresh(10, {
+    checkpoint: async (step) => {
+      if (step !== 'block-received') return
+      for (const name of await readdir(join(root, id))) await removeStaged(join(root, id, name))
+    },
+  })
+  await expect(put(staging, 'a', 'x')).rejects.toMatchObject({ code: 'not_found' })
+})
+
 test('an upload that runs out of space drops its bytes and accepts nothing more', async () => {
   let room = 10
   let received = (): void => {}
@@ -271,6 +281,7 @@ test('an upload that runs out of space drops its bytes and accepts nothing more'
     ),
   )
   await expect(put(staging, 'd', 'x')).rejects.toMatchObject(full)
+  room = 100
   received()
   goOn()
   await Promise.all([
@@ -278,7 +289,6 @@ test('an upload that runs out of space drops its bytes and accepts nothing more'
     expect(arriving).rejects.toMatchObject(full),
   ])
   expect(pieces).toBeLessThan(100)
-  room = 100
   await expect(put(staging, 'a', 'x')).rejects.toMatchObject(full)
   await expect(staging.assemble(id, [])).rejects.toMatchObject(full)
   await expect(staging.readAssembled(id, digest)).rejects.toMatchObject(full)
