@@ -1,6 +1,6 @@
 /** Starts on an empty data directory, as far as no process is needed; others:
  *  clients/restore-at-start.slow.test.ts. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -108,6 +108,7 @@ test('an empty bucket becomes that of a new store, and one with a snapshot is re
   expect(existsSync(join(dataDir, 'trove.db'))).toBe(false)
   await snapshot('octo/demo')
   expect(await restore()).toBe(false)
+  expect(readdirSync(dataDir).toSorted()).toEqual(['cas', 'reserve', 'trove.db'])
   expect(projects()).toEqual(['octo/demo'])
   expect(steps[0]).toMatch(/^restoring the metadata, [\d.]+ KiB of [\d.]+ KiB$/)
   expect(fake.objects.get('ci/owner')!.bytes.toString()).not.toBe(own)
@@ -133,6 +134,13 @@ test('a store that appears while a new one takes the bucket is restored', async 
   }
   expect(await restore()).toBe(false)
   expect(projects()).toEqual(['octo/demo'])
+})
+
+test('changes without a snapshot, as a kill during the first one leaves them, are no store', async () => {
+  const { fake, snapshot, restore } = await openRig()
+  await snapshot('octo/demo')
+  for (const key of fake.objects.keys()) if (key.endsWith('.db.gz')) fake.objects.delete(key)
+  expect(await restore()).toBe(true)
 })
 
 test('packs without a snapshot are left to whoever knows them', async () => {
@@ -171,6 +179,19 @@ test('a database whose bucket another server has taken over is not started', asy
   await rm(join(dataDir, 'trove.db'))
   writeFileSync(join(dataDir, 'trove.db-wal'), 'log')
   await expect(restore()).rejects.toThrow(/trove\.db-wal exists/)
+})
+
+test.each([
+  ['all of it', undefined, 'restored'],
+  ['changes after a gap', 'metadata/0000000003-00c0ffee.changes.gz', 'restored, but not all of it'],
+  ['a damaged snapshot', 'metadata/0000000009-0badc0de.db.gz', 'restored, but not all of it'],
+])('the log says whether all was restored: %s', async (_what, damaged, message) => {
+  const { fake, lines, snapshot, restore } = await openRig()
+  await snapshot('octo/demo')
+  if (damaged !== undefined)
+    fake.objects.set(`ci/${damaged}`, { bytes: Buffer.from('torn'), modifiedAt: 1 })
+  await restore()
+  expect(JSON.parse(lines.at(-1)!)).toMatchObject({ message })
 })
 
 test('the log says what the loss of the directory would take', async () => {

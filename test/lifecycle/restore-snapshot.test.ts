@@ -17,6 +17,7 @@ import { metadataKey } from '../../src/lifecycle/snapshot/snapshots.ts'
 import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
 import { createWatermark } from '../../src/packs/watermark.ts'
 import { answering, type FakeS3, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
+import { openFilesIn } from '../open-files.ts'
 import { testDirectory } from '../temporary-directory.ts'
 
 const pageBytes = 4096
@@ -137,6 +138,7 @@ test('changes are written over the snapshot in order', async () => {
     lostChanges: 0,
     damagedSnapshots: 0,
   })
+  expect(openFilesIn(path)).toBe(0)
   expect(textOf(path)).toBe('last')
   expect(readFileSync(path).equals(databaseOf('last'))).toBe(true)
 })
