@@ -18,7 +18,7 @@ import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
 import { readCopies, recognizeCopy } from '../../src/packs/read-copies.ts'
 import { crc32 } from '../../src/core/bytes/crc32.ts'
-import { type TestStore, openStore } from '../ingest/open-store.ts'
+import { type TestStore, openStore, zipOf } from '../ingest/open-store.ts'
 import { findBlob } from '../metadata/find-blob.ts'
 import { day, scrubNow } from './collection.ts'
 import { flipByte, packPaths, spoil, wholePacks } from './stored-bytes.ts'
@@ -104,6 +104,11 @@ describe('a start with a lost database', () => {
       damagedCopies: 0,
       drifts: 0,
     })
+    // As a crash leaves it.
+    const sink = await lost.packs.create()
+    await sink.write(Buffer.from('nobody will ever ask for this'))
+    await sink.seal()
+    expect(await recoverAtStart(lost)).toMatchObject({ unknownPacks: 1 })
   })
 })
 
@@ -111,10 +116,13 @@ describe('a rebuild', () => {
   test('finds every content, and repeating an upload in either form finds all of it', async () => {
     const lost = await openLost()
     await rebuild(lost)
-    for (const content of Object.values(files)) {
-      expect(await findBlob(join(lost.directory, 'new.db'), digestOf(content))).toBeDefined()
-    }
     const { metadata, run } = lost
+    const zips = await Promise.all([1, 2].map(async (id) => await zipOf(lost, id)))
+    for (const content of Object.values(files)) {
+      const digest = digestOf(content)
+      expect(await findBlob(join(lost.directory, 'new.db'), digest)).toBeDefined()
+      expect(zips.some((zip) => zip.includes(`sha256/${digest}`))).toBe(true)
+    }
     const { projectId } = await metadata.ensureRun(
       { project: run.project, number: 1, attempt: 1 },
       noFacts,
