@@ -70,7 +70,7 @@ export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
     if (nextNumber === 1) {
       await bucket.write(key, part.bytes.subarray(0, part.length), part.md5.digest())
     } else {
-      if (part.length > 0) await sendPart()
+      await sendPart()
       await Promise.all(sending)
       if (failure !== undefined) throw failure.error
       await complete(bucket, upload!, parts, sizeBytes)
