@@ -162,7 +162,8 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
 
     test('an unknown pack is not found', async () => {
       const { store } = await open()
-      await expect(store.read(unknownName, 0, 1)).rejects.toEqual(notFound)
+      for (const lengthBytes of [1, 0])
+        await expect(store.read(unknownName, 0, lengthBytes)).rejects.toEqual(notFound)
     })
 
     test('an invalid name is rejected before it becomes part of a path', async () => {
