@@ -1,6 +1,7 @@
 /** Where packs are, and whose a bucket is: claims, and moves that stop anywhere. */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import type { BucketPlace } from '../../src/core/bucket-place.ts'
 import { nodeFileSystem } from '../../src/packs/local/file-system.ts'
@@ -9,6 +10,7 @@ import {
   currentPackPlace,
   findPackPlace,
   leftPackPlace,
+  openPlaceCheck,
   prepareMove,
   releasePlace,
   requirePlace,
@@ -17,7 +19,7 @@ import {
 } from '../../src/packs/pack-place.ts'
 import { withBucket } from '../../src/packs/with-bucket.ts'
 import { testDirectory } from '../temporary-directory.ts'
-import { type FakeS3, placeIn, startFakeS3 } from './fake-s3.ts'
+import { answering, type FakeS3, placeIn, startFakeS3 } from './fake-s3.ts'
 
 let fake: FakeS3
 let dataDir: string
@@ -61,6 +63,7 @@ async function takeOver(by = testDirectory(), place = bucket): Promise<void> {
 
 test('a new store has its packs where the settings say, and claims a bucket for good', async () => {
   expect(await findPackPlace(dataDir, null)).toEqual(directory)
+  await requirePlace(dataDir, directory)
   expect(ownerOf()).toBeUndefined()
   expect(await findPackPlace(dataDir, bucket)).toEqual(inBucket)
   const owner = ownerOf()
@@ -121,7 +124,17 @@ test('a bucket belongs to one store, until another takes it over', async () => {
   await expect(prepareMove(second, inBucket)).rejects.toThrow(/another store/)
   await expect(requirePlace(second, inBucket)).rejects.toThrow(/another store/)
   expect([await readFile(join(dataDir, 'cas', 'bucket')), ownerOf()]).toEqual([claim, owner])
+  const check = await openPlaceCheck(dataDir, inBucket)
+  onTestFinished(() => check.close())
+  fake.objects.delete('ci/owner')
+  expect(await check.findSuccessor()).toBeUndefined()
+  await findPackPlace(dataDir, bucket)
+  expect(await check.findSuccessor()).toBeUndefined()
+  fake.before = answering(403, 'AccessDenied')
+  await expect(takeOver(second)).rejects.toThrow(/AccessDenied/)
+  fake.before = async () => undefined
   await takeOver(second)
+  expect(await check.findSuccessor()).toBeInstanceOf(Error)
   await requirePlace(second, inBucket)
   const replaced = /another server has taken over/
   await expect(findPackPlace(dataDir, bucket)).rejects.toThrow(replaced)
@@ -152,6 +165,7 @@ test('packs move into a bucket, to another, and back, and each place that they l
   expect(ownerOf()).toBe(owner)
   // The move may be given up, or go on.
   expect(await findPackPlace(dataDir, null)).toEqual(directory)
+  expect(await leftPackPlace(dataDir, directory)).toBeUndefined()
   await switchPackPlace(dataDir, inBucket)
   expect(await findPackPlace(dataDir, bucket)).toEqual(inBucket)
   expect(await leftPackPlace(dataDir, inBucket)).toEqual(directory)
@@ -187,10 +201,21 @@ test('a move that stops in its switch has left nothing in the place that is stil
   expect(await leftPackPlace(dataDir, inBucket)).toBeUndefined()
 })
 
+test('a move that is given up for another one does not decide where the packs are', async () => {
+  await prepareMove(dataDir, inBucket)
+  await move({ kind: 'bucket', bucket: other })
+  expect(await findPackPlace(dataDir, other)).toEqual({ kind: 'bucket', bucket: other })
+})
+
 test('packs that a move has left in a bucket are not removed once another server has taken it over', async () => {
   await findPackPlace(dataDir, bucket)
   await move(directory)
-  expect(await leftPackPlace(dataDir, directory)).toMatchObject(inBucket)
+  const owner = fake.objects.get('ci/owner')!
+  for (const released of [false, true]) {
+    if (released) fake.objects.delete('ci/owner')
+    expect(await leftPackPlace(dataDir, directory)).toMatchObject(inBucket)
+  }
+  fake.objects.set('ci/owner', owner)
   await takeOver()
   expect(await leftPackPlace(dataDir, directory)).toBeUndefined()
 })
@@ -213,6 +238,7 @@ test('a switch is durable when it resolves, and before it the note where packs a
       noting('rename', to)
     }),
     vi.spyOn(nodeFileSystem, 'unlink').mockImplementation(async (path) => {
+      await sleep(20)
       await unlink(path)
       noting('unlink', path)
     }),
