@@ -155,7 +155,8 @@ async function openContext(
   const { metadata, packs, staging, clock } = storage
   await recoverAtStart(storage, log)
   const ingest = await openIngest(opening, storage, space)
-  const background = startBackground(opening, storage, space)
+  const revocations = createRevocations(await metadata.listRevocations())
+  const background = startBackground(opening, storage, { space, revocations })
   const history = await startUsageHistory({ metadata, now, clock, log })
   cleanups.push(() => history.stop())
   return {
@@ -171,7 +172,7 @@ async function openContext(
     ingest,
     keys,
     attestationKeys,
-    revocations: createRevocations(await metadata.listRevocations()),
+    revocations,
     people: await openPeople(config, metadata),
     visitors: createVisitors(config),
     log,
@@ -261,10 +262,14 @@ async function openIngest(
 function startBackground(
   { config, log, now, checkpoint, cleanups }: Opening,
   { metadata, packs, staging, path, packPlace, placeCheck, sharedLog, logKeeper, clock }: Storage,
-  space: DiskSpace,
+  { space, revocations }: Pick<AppContext, 'space' | 'revocations'>,
 ): Pick<AppContext, 'maintenance' | 'backgroundJobs'> {
+  const purgeRevocations = async (endedBy: number, limit: number): Promise<number> => {
+    revocations.dropEnded(endedBy)
+    return await metadata.purgeRevocations(endedBy, limit)
+  }
   const maintenance = startMaintenance({
-    ports: { metadata, packs, staging, now, checkpoint },
+    ports: { metadata: { ...metadata, purgeRevocations }, packs, staging, now, checkpoint },
     space,
     requirePacks: placeCheck.requireOwn,
     clock,

@@ -5,16 +5,19 @@ import type { Principal } from './principal.ts'
 export interface Revocations {
   /** Whether the token, one of its ancestors, or its project's tokens as a whole are revoked. */
   has(principal: Principal): boolean
-  addToken(id: string): void
+  /** `endsAt`: when it and its descendants end anyway. */
+  addToken(id: string, endsAt: number): void
   /** Revokes all tokens of the project that were issued at or before `issuedUntil` (epoch ms). */
   addProject(project: ProjectName, issuedUntil: number): void
+  /** Forgets tokens that ended before `endedBy`: each sign-out adds one. */
+  dropEnded(endedBy: number): void
 }
 
 export function createRevocations(known: {
-  tokenIds: readonly string[]
+  tokens: readonly { id: string; endsAt: number }[]
   projects: readonly { project: ProjectName; issuedUntil: number }[]
 }): Revocations {
-  const tokens = new Set(known.tokenIds)
+  const tokens = new Map(known.tokens.map(({ id, endsAt }) => [id, endsAt]))
   const projects = new Map<string, number>()
   const addProject = (project: ProjectName, issuedUntil: number): void => {
     // When the clock has gone back, the later instant stays: nothing is un-revoked.
@@ -29,9 +32,12 @@ export function createRevocations(known: {
       (scope !== 'admin' &&
         project !== null &&
         issuedAt <= (projects.get(project.toLowerCase()) ?? -Infinity)),
-    addToken: (id) => {
-      tokens.add(id)
+    addToken: (id, endsAt) => {
+      tokens.set(id, endsAt)
     },
     addProject,
+    dropEnded: (endedBy) => {
+      for (const [id, endsAt] of tokens) if (endsAt < endedBy) tokens.delete(id)
+    },
   }
 }

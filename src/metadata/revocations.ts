@@ -19,7 +19,7 @@ export interface RevokedToken {
 }
 
 export interface Revocations {
-  tokenIds: string[]
+  tokens: { id: string; endsAt: number }[]
   projects: { project: ProjectName; issuedUntil: number }[]
 }
 

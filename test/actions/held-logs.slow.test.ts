@@ -54,7 +54,7 @@ test('a slow reader holds a log deflated, however its steps are mixed', async ()
     },
   }
   const keys = await openKeys(directory)
-  const revocations = createRevocations({ tokenIds: [], projects: [] })
+  const revocations = createRevocations({ tokens: [], projects: [] })
   const config = { idleMs: 60_000, publicUrl: null, publicProjects: [] }
   const context = { metadata, keys, revocations, people: nobody, config, now: () => Date.now() }
   const app = new Hono<AppEnv>()

@@ -14,11 +14,17 @@ test.each([
   ['root', true],
   ['other', false],
 ])('when %s is revoked: %s', (id, expected) => {
-  expect(createRevocations({ tokenIds: [id], projects: [] }).has(token)).toBe(expected)
-  const revocations = createRevocations({ tokenIds: [], projects: [] })
+  expect(createRevocations({ tokens: [{ id, endsAt: 5000 }], projects: [] }).has(token)).toBe(
+    expected,
+  )
+  const revocations = createRevocations({ tokens: [], projects: [] })
   expect(revocations.has(token)).toBe(false)
-  revocations.addToken(id)
+  revocations.addToken(id, 5000)
   expect(revocations.has(token)).toBe(expected)
+  revocations.dropEnded(5000)
+  expect(revocations.has(token)).toBe(expected)
+  revocations.dropEnded(5001)
+  expect(revocations.has(token)).toBe(false)
 })
 
 test.each([
@@ -28,7 +34,7 @@ test.each([
   ['octo/other', 1000, false],
 ])('when the tokens of %s issued until %i are revoked: %s', (name, issuedUntil, expected) => {
   const project = parseProjectName(name)
-  const revocations = createRevocations({ tokenIds: [], projects: [{ project, issuedUntil }] })
+  const revocations = createRevocations({ tokens: [], projects: [{ project, issuedUntil }] })
   expect(revocations.has(token)).toBe(expected)
   expect(revocations.has({ ...token, scope: 'admin' })).toBe(false)
   revocations.addProject(project, issuedUntil - 1)

@@ -50,7 +50,7 @@ test('every match is deleted exactly once and in batches, even if others are del
         name === 'findArtifacts' ? findArtifacts : target[name].bind(target),
     }),
     keys,
-    revocations: createRevocations({ tokenIds: [], projects: [] }),
+    revocations: createRevocations({ tokens: [], projects: [] }),
     people: nobody,
     config: { idleMs: 60_000, publicUrl: null, undoMs: 0 },
     metrics: { received: () => undefined },

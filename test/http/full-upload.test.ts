@@ -20,7 +20,7 @@ test('the sender is told that there is no room, even if the session cannot be en
     config: { publicUrl: null, publicProjects: [] },
     keys,
     people: nobody,
-    revocations: createRevocations({ tokenIds: [], projects: [] }),
+    revocations: createRevocations({ tokens: [], projects: [] }),
     now: () => now,
     metadata: {
       findSession: () => Promise.resolve({ projectId: 1, project: 'octo/app', offer: 'offer' }),

@@ -103,7 +103,7 @@ beforeAll(async () => {
   const keys = await openKeys(directory)
   token = await mintToken(keys.tokens, adminGrant(Date.now(), 60_000), 'api')
   const metadata = await endlessMetadata()
-  const revocations = createRevocations({ tokenIds: [], projects: [] })
+  const revocations = createRevocations({ tokens: [], projects: [] })
   const context = {
     metadata,
     keys,

@@ -36,7 +36,7 @@ async function archiveOf(live: Artifact[], onPage: () => void = () => undefined)
   }
   const config = { idleMs: 60_000, publicUrl: null }
   const graceOver = new AbortController().signal
-  const revocations = createRevocations({ tokenIds: [], projects: [] })
+  const revocations = createRevocations({ tokens: [], projects: [] })
   const caller = { keys, revocations, people: nobody }
   const context = { packs, metadata, ...caller, config, graceOver, now: () => Date.now() }
   const app = new Hono<AppEnv>()

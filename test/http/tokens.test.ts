@@ -96,6 +96,29 @@ test('a revocation that cannot be written is reported as failed, and holds until
   expect(await statusWith(all, '/api/v1/artifacts?project=octo/third')).toBe(401)
 })
 
+// Goal: the memory for revocations does not grow with every sign-out. What is forgotten shows once
+// the clock is set back.
+test('a revocation is forgotten some time after the token ended, and not before', async () => {
+  const admin = await server.token({ scope: 'admin', expiresInSeconds: 86_400 })
+  const leaked = await server.token({ expiresInSeconds: 3600 })
+  await revoke(leaked)
+  const collected = async (): Promise<void> => {
+    const path = '/api/v1/admin/gc'
+    const { id } = (await (
+      await server.send(path, { method: 'POST', json: {}, token: admin })
+    ).json()) as { id: number }
+    const state = async (): Promise<unknown> =>
+      await (await server.send(`/api/v1/admin/jobs/${id}`, { token: admin })).json()
+    await expect.poll(state).toMatchObject({ state: 'done' })
+  }
+  await collected()
+  expect(await statusWith(leaked)).toBe(401)
+  server.clock.now += 7_200_000
+  await collected()
+  server.clock.now -= 7_200_000
+  expect(await statusWith(leaked)).toBe(200)
+})
+
 test('a token of another server cannot be revoked', async () => {
   expect((await revoke('a.b.c')).status).toBe(401)
   expect((await revoke('')).status).toBe(401)

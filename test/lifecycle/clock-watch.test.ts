@@ -248,11 +248,11 @@ test('while the clock is doubted no scheduled round expires, deletes or records 
 
   const { id } = maintenance.collect({ reach: 'now', dryRun: false })
   expect(await maintenance.jobs.ended(id)).toMatchObject({ progress: { expired: 1 } })
-  expect((await metadata.listRevocations()).tokenIds).toEqual(['revoked'])
+  expect((await metadata.listRevocations()).tokens).toMatchObject([{ id: 'revoked' }])
 
   expect(doubtMs(watch, host)).toBe(12 * hour)
   await vi.advanceTimersByTimeAsync(1.1 * hour)
   await maintenance.jobs.idle()
   expect(maintenance.jobs.list()).toHaveLength(2)
-  expect((await metadata.listRevocations()).tokenIds).toEqual([])
+  expect((await metadata.listRevocations()).tokens).toEqual([])
 })

@@ -261,7 +261,7 @@ test('the number of individually revoked tokens of a project is bounded, not cou
   await metadata.revokeToken({ ...token, id: 'b', project: other! })
   await metadata.revokeToken({ ...token, id: 's', isSession: true })
   await metadata.revokeToken({ ...token, id: 'p', holder: 'jane' })
-  expect((await metadata.listRevocations()).tokenIds).toHaveLength(limits.revokedTokensMax + 3)
+  expect((await metadata.listRevocations()).tokens).toHaveLength(limits.revokedTokensMax + 3)
   await metadata.close()
 })
 

@@ -147,8 +147,10 @@ export async function revokeToken(
   const { issuedAt, expiresAt, person, access, lineage } = principal
   const isSession = use === 'session'
   const isAdmin = mayAdminister(principal)
+  // Tokens minted by an administrator's token may outlive it; sessions mint none.
+  const endsAt = isAdmin && !isSession ? Infinity : expiresAt
   await revokeDurably(
-    () => revocations.addToken(id),
+    () => revocations.addToken(id, endsAt),
     metadata.revokeToken(
       {
         id,
@@ -157,8 +159,7 @@ export async function revokeToken(
         holder: person?.id ?? (access.length > 0 ? lineage.at(-1)! : null),
         isSession,
         issuedAt,
-        // Tokens minted by an administrator's token may outlive it; sessions mint none.
-        endsAt: isAdmin && !isSession ? Infinity : expiresAt,
+        endsAt,
       },
       author && { ...author, token },
     ),

@@ -11,11 +11,18 @@ export function revocationsContract(store: Store): void {
     for (const [id, endsAt] of [['b', 20] as const, ['a', 10] as const, ['a', 10] as const])
       await store().revokeToken({ ...token, id, project: null, endsAt })
     await store().revokeToken({ ...token, id: 'c', project: null, endsAt: Infinity })
-    expect((await store().listRevocations()).tokenIds.toSorted()).toEqual(['a', 'b', 'c'])
+    const { tokens } = await store().listRevocations()
+    expect(new Map(tokens.map(({ id, endsAt }) => [id, endsAt]))).toEqual(
+      new Map([
+        ['a', 10],
+        ['b', 20],
+        ['c', Number.MAX_SAFE_INTEGER],
+      ]),
+    )
     expect(await store().purgeRevocations(10, 5)).toBe(0)
     expect(await store().purgeRevocations(20, 5)).toBe(1)
     expect(await store().purgeRevocations(1e15, 5)).toBe(1)
-    expect(await store().listRevocations()).toEqual({ tokenIds: ['c'], projects: [] })
+    expect(await store().listRevocations()).toMatchObject({ tokens: [{ id: 'c' }], projects: [] })
   })
 
   test('revoking all tokens of a project up to an instant replaces its individual revocations', async () => {
@@ -25,8 +32,8 @@ export function revocationsContract(store: Store): void {
     await store().revokeToken({ ...token, id: 'c', project: app, issuedAt: 2000 })
     await store().revokeProjectTokens(parseProjectName('Octo/App'), 1000)
     const projects = [{ project: 'Octo/App', issuedUntil: 1000 }]
-    const { tokenIds, ...listed } = await store().listRevocations()
-    expect([tokenIds.toSorted(), listed]).toEqual([['b', 'c'], { projects }])
+    const { tokens, ...listed } = await store().listRevocations()
+    expect([tokens.map(({ id }) => id).toSorted(), listed]).toEqual([['b', 'c'], { projects }])
     // A clock that went back undoes nothing.
     await store().revokeProjectTokens(app, 999)
     expect((await store().listRevocations()).projects).toEqual(projects)

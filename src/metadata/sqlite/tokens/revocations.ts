@@ -62,11 +62,10 @@ export function createRevocationMethods(
       })
     },
     listRevocations: async () => ({
-      tokenIds: orm
-        .select({ id: revokedTokens.id })
+      tokens: orm
+        .select({ id: revokedTokens.id, endsAt: revokedTokens.endsAt })
         .from(revokedTokens)
-        .all()
-        .map(({ id }) => id),
+        .all(),
       projects: orm.select().from(revokedProjects).all() as Revocations['projects'],
     }),
     purgeRevocations: createPurge(connection, { table: 'revoked_tokens', instant: 'ends_at' }),
