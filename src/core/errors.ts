@@ -129,6 +129,12 @@ export function notFound(
   return storeError('not_found', message, { what }, options)
 }
 
+/** For a missing project and for one that the caller may not read alike. */
+export function projectNotFound(project: string): StoreError {
+  const what = `project ${project}`
+  return notFound(what, `there is no ${what}, or you have no access to it`)
+}
+
 export function artifactExpired(details: ErrorDetails['artifact_expired']): StoreError {
   return storeError('artifact_expired', `artifact ${details.artifactId} has expired`, details)
 }

@@ -67,7 +67,7 @@ describe('trove list', () => {
     })
     expect(await trove(['list', '--project', 'octo/new'])).toMatchObject({
       status: 3,
-      stderr: expect.stringContaining('there is no project octo/new'),
+      stderr: expect.stringContaining('there is no project octo/new, or you have no access to it'),
     })
   })
 

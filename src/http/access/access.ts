@@ -22,6 +22,7 @@ import {
   hasCode,
   invalidRequest,
   notFound,
+  projectNotFound,
   tooLarge,
 } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -253,5 +254,5 @@ export async function findProject(
   name: ProjectName,
 ): Promise<Project | undefined> {
   if (maySeeProject(principal, name)) return await metadata.findProject(name)
-  throw denied(principal, notFound(`project ${name}`))
+  throw denied(principal, projectNotFound(name))
 }

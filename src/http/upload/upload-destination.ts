@@ -2,7 +2,7 @@
  *  request and negotiated ones. */
 import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../../auth/principal.ts'
 import { type ArtifactName, parseArtifactName } from '../../core/artifact.ts'
-import { forbidden, notFound } from '../../core/errors.ts'
+import { forbidden, projectNotFound } from '../../core/errors.ts'
 import type { ProjectName, RunIdentity } from '../../core/run/run.ts'
 
 export interface UploadDestination extends RunIdentity {
@@ -46,6 +46,6 @@ export function runDestination(
   const place = { project, runNumber: number, attempt }
   if (mayWriteRun(principal, place)) return { project, number, attempt }
   if (!mayReadProject(principal, project) && !mayReadRun(principal, place))
-    throw notFound(`project ${project}`)
+    throw projectNotFound(project)
   throw forbidden('writing requires a token of that run and attempt, or one of scope write')
 }
