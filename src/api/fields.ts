@@ -5,7 +5,9 @@ import { limits } from '../core/limits.ts'
 export const bytes = z.int().min(0)
 export const count = z.int().min(0)
 export const id = z.int().min(1)
-export const instant = z.iso.datetime()
+export const instant = z.iso.datetime({
+  error: 'must be a time in UTC such as 2026-11-29T00:00:00Z',
+})
 export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
 export const cursor = z
   .string()

@@ -126,6 +126,9 @@ describe('bulk-delete', () => {
       await send('POST', '/artifacts/bulk-delete', { filter })
     expect((await remove({})).status).toBe(400)
     expect((await remove({ run: 1, colour: 'red' })).status).toBe(400)
+    expect(await jsonOf(await remove({ createdBefore: '2026-11-29' }))).toMatchObject({
+      detail: 'filter.createdBefore: must be a time in UTC such as 2026-11-29T00:00:00Z',
+    })
     expect((await remove({ branch: 'nobody' })).status).toBe(200)
     expect(await jsonOf(await remove({ createdBefore }))).toMatchObject({ items: [{ id: old }] })
     expect(await jsonOf(await remove({ run: 2, name: 'a' }))).toMatchObject({
