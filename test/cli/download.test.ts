@@ -34,7 +34,10 @@ beforeAll(async () => {
     { name: 'a.log', content: 'a' },
     { name: 'both', content: 'of a' },
   ])
-  await put('logs-b', [{ name: 'b.log', content: 'b' }])
+  await put('logs-b', [
+    { name: 'b.log', content: 'b' },
+    { name: 'both', content: 'of b' },
+  ])
 })
 beforeEach(async () => {
   root = await makeDirectory()
@@ -257,6 +260,7 @@ describe('trove download --pattern', () => {
       'logs-a/both',
       'logs-b',
       'logs-b/b.log',
+      'logs-b/both',
     ])
     const output = join(root, 'output')
     await trove(['download', '--pattern', 'logs-*', 'm', '--merge-multiple'], {
@@ -264,6 +268,8 @@ describe('trove download --pattern', () => {
       GITHUB_OUTPUT: output,
     })
     expect(await pathsIn('m')).toEqual(['a.log', 'b.log', 'both'])
+    // The one that was uploaded last.
+    expect(await readFile(join(root, 'm/both'), 'utf8')).toBe('of b')
     expect(await readFile(output, 'utf8')).toBe(`download-path=${join(root, 'm')}\n`)
   })
 

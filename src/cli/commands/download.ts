@@ -179,13 +179,16 @@ async function downloadMatching(
   const { server, client, config, project } = context
   if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
   const root = resolve(target ?? '.')
-  const results: Downloaded[] = []
-  const names = new Set<string>()
+  const newestFirst = new Map<string, WireArtifact>()
   const all = client.list({ project, run: config.run, signal })
   for await (const artifact of withinBound(server, all)) {
-    // Newest attempt first; older ones with the same name are superseded.
-    if (names.has(artifact.name) || !matches(artifact.name)) continue
-    names.add(artifact.name)
+    // Older artifacts with the same name, of earlier attempts, are superseded.
+    if (newestFirst.has(artifact.name) || !matches(artifact.name)) continue
+    newestFirst.set(artifact.name, artifact)
+  }
+  const results: Downloaded[] = []
+  // The newest last, so that a file which several merged artifacts have is that of the newest.
+  for (const artifact of [...newestFirst.values()].toReversed()) {
     const destination = given['merge-multiple'] ? root : folderOf(root, artifact)
     results.push(await downloadOne(context, invocation, { artifact, destination }))
   }
