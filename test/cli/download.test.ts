@@ -78,8 +78,7 @@ describe('trove download', () => {
   test('makes DEST match the artifact, and writes nothing the second time', async () => {
     const first = await trove(['download', '42/build', 'dist'])
     expect(first).toMatchObject({ status: 0, text: '' })
-    expect(first.stderr).toMatch(/^0 B of 683\.6 KiB already in place\n/)
-    expect(first.stderr).toMatch(/^build {2}3 of 3 files written, 6\d\d\.\d KiB received for /m)
+    expect(first.stderr).toMatch(/^build {2}3 of 3 files written, 6\d\d\.\d KiB received for /)
     expect(await describeTree(join(root, 'dist'))).toMatchObject({
       bin: 'directory 755',
       'bin/tool': expect.stringMatching(/^file 755/),

@@ -230,7 +230,7 @@ async function downloadOne(
       signal,
       onRetry: progress.retrying,
       onProgress: (now) => {
-        if (now.phase !== phase && now.phase === 'fetching') {
+        if (now.phase !== phase && now.phase === 'fetching' && now.doneBytes > 0) {
           progress.phase(
             `${formatSizeBytes(now.doneBytes)} of ${formatSizeBytes(now.totalBytes)} already in place`,
           )
