@@ -249,7 +249,10 @@ export const bulkDeletionRequestSchema = z
         { message: 'filter by run, name, branch or createdBefore' },
       )
       .optional()
-      .meta({ description: 'Leaves out artifacts that somebody keeps; name them by id.' }),
+      .meta({
+        description:
+          'Leaves out artifacts that somebody keeps, and with `createdBefore` also those kept as the latest; name them by id.',
+      }),
     dryRun: z.boolean().default(false),
   })
   .refine(({ ids, filter }) => (ids === undefined) !== (filter === undefined), {

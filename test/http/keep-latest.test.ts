@@ -70,6 +70,20 @@ describe('a project that keeps the latest', () => {
     })
   })
 
+  test('does not delete it by age, which is for what would have expired, but by its branch', async () => {
+    await start({ TROVE_KEEP_LATEST: 'main/build' })
+    const first = await upload()
+    const latest = await upload()
+    later(20)
+    const remove = async (filter: object): Promise<unknown> => {
+      const request = { method: 'POST', json: { filter } } as const
+      return await (await server.send('/api/v1/artifacts/bulk-delete', request)).json()
+    }
+    const createdBefore = new Date(server.clock.now).toISOString()
+    expect(await remove({ createdBefore })).toMatchObject({ items: [{ id: first.id }] })
+    expect(await remove({ branch: 'main' })).toMatchObject({ items: [{ id: latest.id }] })
+  })
+
   test('shows the setting on its pages, where it can be changed', async () => {
     await start({ TROVE_KEEP_LATEST: 'main/docs' })
     const { id } = await upload()

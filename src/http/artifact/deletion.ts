@@ -158,15 +158,16 @@ async function artifactsOfIds(
 type Filter = NonNullable<ReturnType<typeof bulkDeletionRequestSchema.parse>['filter']>
 
 /** Returns the artifacts that match the filter, that the caller may delete, and that nobody keeps:
- *  whoever deletes by age or branch did not look at each. */
+ *  whoever deletes by age or branch did not look at each. By age, nor those kept as the latest:
+ *  that is for what would have expired. */
 async function artifactsOfFilter(
   context: AppContext,
   principal: Principal,
   { project: named, createdBefore: before, ...narrowing }: Filter,
 ): Promise<Artifact[]> {
   const { id: projectId } = await readProjectOf(context, principal, named)
-  const createdBefore = before === undefined ? undefined : Date.parse(before)
-  const filter = { projectId, ...narrowing, createdBefore, pinned: false }
+  const byAge = before !== undefined && { createdBefore: Date.parse(before), keptLatest: false }
+  const filter = { projectId, ...narrowing, ...byAge, pinned: false }
   const artifacts = await collectArtifacts(context, filter)
   const strict = await isStrictFor(context, principal)
   return artifacts.filter((artifact) => mayDelete(principal, artifact, strict))
