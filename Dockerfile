@@ -2,12 +2,15 @@
 ARG NODE=24
 FROM node:${NODE}-bookworm AS build
 WORKDIR /opt/trove
+# First, so that a build after a change of the source takes them from the cache.
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts && npm rebuild better-sqlite3
 COPY . .
 # The checkout of a strict umask is readable by nobody else.
-RUN chmod -R a+rX . && npm ci && npm prune --omit=dev \
+RUN chmod -R a+rX *.json schema src && npm run --silent build && npm prune --omit=dev \
   && rm -r node_modules/better-sqlite3/deps \
   && find node_modules/better-sqlite3/build -type f ! -name better_sqlite3.node -delete \
-  && find node_modules \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
+  && find node_modules \( -name '*.map' -o -name '*.ts' -o -name '*.[cm]ts' \) -delete
 
 FROM node:${NODE}-bookworm-slim
 COPY --from=build /opt/trove/package.json /opt/trove/

@@ -21,6 +21,19 @@ test('Kubernetes can tell that the user of the image is not root', () => {
   expect(dockerfile).toMatch(/^USER [1-9]\d*$/m)
 })
 
+// `npm ci` runs no scripts there, since those of the build need the source.
+test('the image builds each package of the server that has to be compiled', async () => {
+  const lock = await readFile(new URL('../package-lock.json', import.meta.url), 'utf8')
+  const { packages } = JSON.parse(lock) as {
+    packages: Record<string, { hasInstallScript?: boolean; dev?: boolean }>
+  }
+  const compiled = Object.entries(packages)
+    .filter(([, { hasInstallScript, dev }]) => hasInstallScript === true && dev !== true)
+    .map(([path]) => path.replace('node_modules/', ''))
+  const [, rebuilt = ''] = /^RUN npm ci --ignore-scripts && npm rebuild (.+)$/m.exec(dockerfile)!
+  expect(rebuilt.split(' ')).toEqual(compiled)
+})
+
 describe.each(['kubernetes.yaml', 'kubernetes-deployment.yaml'])('%s', async (file) => {
   const manifest = await readFile(new URL(`../deploy/${file}`, import.meta.url), 'utf8')
   const numberOf = (key: string): number =>
