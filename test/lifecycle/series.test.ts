@@ -362,6 +362,23 @@ test('a snapshot fails when the series ends while it is sent', async () => {
   expect(series.isFollowing()).toBe(false)
 })
 
+test('a snapshot fails when pages may have been missed while its changes wait to be sent', async () => {
+  const { fake, lose, write, snapshot, sent } = await openRig(10)
+  await snapshot()
+  let arrive = (): void => {}
+  fake.before = async () => await new Promise((go) => (arrive = () => go(undefined)))
+  write([1], 1)
+  await vi.waitFor(() => expect(fake.requests).toHaveLength(2), patience)
+  const second = snapshot()
+  await sleep(20)
+  write([2], 2)
+  lose()
+  fake.before = async () => undefined
+  arrive()
+  await expect(second).rejects.toThrow('the series is over')
+  expect((await sent()).map(({ pages }) => pages)).toEqual([{}, { 1: 1 }])
+})
+
 test('a snapshot fails when the capture cannot begin, and the next one begins a series', async () => {
   const { isBroken, snapshot, series } = await openRig()
   isBroken.is = true
