@@ -127,15 +127,6 @@ test('a snapshot says how much of it was sent', async () => {
   expect(new Set(seen.map(({ databaseBytes }) => databaseBytes))).toEqual(new Set([20_000_000]))
 })
 
-test('two snapshots are kept, with the changes since the older one', async () => {
-  const { fake, take } = await openStore()
-  for (let taken = 1; taken <= 4; taken++) await take()
-  const numbers = [...fake.objects.keys()]
-    .map((key) => key.replace(/-[0-9a-f]{8}/, '').replace(/^ci\/metadata\/0*/, ''))
-    .filter((name) => name.endsWith('.gz'))
-  expect(numbers.toSorted()).toEqual(['4.changes.gz', '4.db.gz', '5.changes.gz', '5.db.gz'])
-})
-
 test('leaves the locks of the database to its connections', async () => {
   const { dataDir, take } = await openStore()
   const path = join(dataDir, 'trove.db')
