@@ -71,6 +71,6 @@ test.each([
 ])('trove %j says how to get a token', async (args) => {
   const outcome = await trove(...args.map((each) => each.replace('OTHER', String(other))))
   expect(outcome.status).toBe(5)
-  expect(outcome.stderr).toContain('authentication required')
+  expect(outcome.stderr).toContain(`${server.url} requires a token, and none is given\n`)
   expect(outcome.stderr).toContain('trove login')
 })

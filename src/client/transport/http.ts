@@ -178,8 +178,11 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
       retryable: _retryable,
       ...details
     } = problem
+    // What the server says is how to send one; who sent none may not know which server was asked.
+    const isMissing = code === 'unauthenticated' && details['reason'] === 'no token'
+    const words = isMissing ? `${server.url} requires a token, and none is given` : detail
     // A newer server may send codes that this version does not know; their text is still readable.
-    return new StoreError(code as ErrorCode, detail, details as unknown as ErrorDetails[ErrorCode])
+    return new StoreError(code as ErrorCode, words, details as unknown as ErrorDetails[ErrorCode])
   }
   const hint = status === 400 && wantsTls(text) ? `: ${tlsHint}` : ''
   const reason = `${server.url} responded ${status}${hint}`
