@@ -50,7 +50,7 @@ test('a file that changes while it is cut is refused', () => {
   const before = openFiles()
   // Its stats say that it is empty.
   expect(() => chunkFile({ kind: 'chunk', path: '/proc/self/limits' })).toThrow(
-    '/proc/self/limits changed during the upload',
+    '/proc/self/limits changed during the upload: send it when nothing writes to it, or a copy',
   )
   expect(openFiles()).toBe(before)
 })

@@ -120,7 +120,9 @@ describe('an upload reports by path a file that', () => {
     await run('mkfifo', [join(root, 'pipe')])
     await expect(upload(root)).rejects.toMatchObject({
       code: 'unsupported_entry',
-      message: expect.stringContaining(`${join(root, 'pipe')} is a pipe`) as string,
+      message: expect.stringContaining(
+        `${join(root, 'pipe')} is a pipe, which an artifact cannot hold; exclude it`,
+      ) as string,
     })
     await unlink(join(root, 'pipe'))
     const socket = createServer().listen(join(root, 'socket'))

@@ -29,7 +29,10 @@ const uploadReasons: Record<string, string> = {
 }
 
 export function changedWhileUploading(path: string): FileError {
-  return new FileError(path, 'changed during the upload')
+  return new FileError(
+    path,
+    'changed during the upload: send it when nothing writes to it, or a copy',
+  )
 }
 
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW

@@ -151,10 +151,14 @@ function createWalker(
       return { path: entryPath, kind: 'symlink', stats, target: readTarget(path) }
     }
     const kind = specialKind(entry)
-    throw storeError('unsupported_entry', `${path} is a ${kind}, which an artifact cannot hold`, {
-      path,
-      kind,
-    })
+    throw storeError(
+      'unsupported_entry',
+      `${path} is a ${kind}, which an artifact cannot hold; exclude it`,
+      {
+        path,
+        kind,
+      },
+    )
   }
 
   function* content(path: string, chain: readonly string[]): Walk {
