@@ -13,7 +13,8 @@ import {
   type RestoredSnapshot,
 } from '../../src/lifecycle/snapshot/restore-snapshot.ts'
 import { sendCompressed } from '../../src/lifecycle/snapshot/send-compressed.ts'
-import { metadataKey } from '../../src/lifecycle/snapshot/snapshots.ts'
+import { listMetadata, metadataKey } from '../../src/lifecycle/snapshot/snapshots.ts'
+import type { Bucket } from '../../src/packs/s3/bucket.ts'
 import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
 import { createWatermark } from '../../src/packs/watermark.ts'
 import { answering, type FakeS3, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
@@ -266,6 +267,20 @@ describe('whoever may write to the bucket', () => {
     expect(writtenBytes).toBeGreaterThan(bomb.length)
     expect(writtenBytes).toBeLessThan(300 * bomb.length)
     expect(textOf(path)).toBe('older')
+  })
+
+  test('cannot make a listing hold without bound', async () => {
+    async function* list(): ReturnType<Bucket['list']> {
+      yield { key: 'metadata/other', sizeBytes: 1, modifiedAt: 0 }
+      for (let number = 1; ; number++) {
+        const key = metadataKey({ kind: 'changes', number, series })
+        yield { key, sizeBytes: 1, modifiedAt: 0 }
+      }
+    }
+    await expect(listMetadata({ list }, 3)).rejects.toMatchObject({
+      code: 'too_large',
+      details: { limitValue: 3 },
+    })
   })
 
   test('learns why the newest was not taken', async () => {

@@ -12,6 +12,7 @@
  *  The keys of the data directory are left out: who may read the bucket could otherwise mint
  *  tokens. */
 import { randomBytes } from 'node:crypto'
+import { tooLarge } from '../../core/errors.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 
 export interface MetadataObject {
@@ -43,15 +44,30 @@ export function metadataKey({
   return `${snapshotFolder}${String(number).padStart(10, '0')}-${series}.${ends[kind]}.gz`
 }
 
-/** Newest first. Errors: those of the bucket. */
-export async function listMetadata(bucket: Pick<Bucket, 'list'>): Promise<MetadataObject[]> {
+/** Objects that a listing may hold, 433 bytes each: whoever may write to the bucket decides how
+ *  many there are, and a restore lists them twice. A server keeps those since the last two
+ *  snapshots. */
+const objectsMax = 400_000
+
+/** Newest first. Errors: too_large (more than `most` objects), those of the bucket. */
+export async function listMetadata(
+  bucket: Pick<Bucket, 'list'>,
+  most = objectsMax,
+): Promise<MetadataObject[]> {
   const found: MetadataObject[] = []
   for await (const { key, sizeBytes, modifiedAt: takenAt } of bucket.list(snapshotFolder)) {
     const [, digits, series, end] = /(\d{10})-([0-9a-f]{8})\.(db|changes)\.gz$/.exec(key) ?? []
     if (series === undefined) continue
     const kind = end === ends.snapshot ? 'snapshot' : 'changes'
     const object = { kind, number: Number(digits), series } as const
-    if (key === metadataKey(object)) found.push({ ...object, key, sizeBytes, takenAt })
+    if (key !== metadataKey(object)) continue
+    if (found.length === most)
+      throw tooLarge(
+        'metadata objects of a bucket',
+        most,
+        `the bucket has more than ${most} metadata snapshots and changes below ${snapshotFolder}`,
+      )
+    found.push({ ...object, key, sizeBytes, takenAt })
   }
   return found.toSorted((a, b) => b.number - a.number)
 }
