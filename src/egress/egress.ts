@@ -7,7 +7,6 @@
  *  A zip of a subset of paths is always generated. The tar.gz, and the zip of a run, are generated
  *  for every kind. */
 import { baseName } from '../core/manifest/entry.ts'
-import { digestOf } from '../core/bytes/digest.ts'
 import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, StoredFile } from '../metadata/metadata.ts'
@@ -16,8 +15,9 @@ import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
 import { emit } from './emit.ts'
 import { tarMembers, zipMembers } from './entries.ts'
 import { type Batch, entryPages } from './entry-pages.ts'
+import { artifactFacts, etag, gzipEtag } from './etag.ts'
 import { exactZipSegments } from './zip/exact-zip.ts'
-import { gzipFileSegments, gzipFormatVersion, once, readFileContent } from './file-layout.ts'
+import { gzipFileSegments, once, readFileContent } from './file-layout.ts'
 import type { Reader } from './reader.ts'
 import { createArchiveCache } from './archive-cache.ts'
 import type { Representation } from './representation.ts'
@@ -139,16 +139,10 @@ export async function representFile(
     }
   }
   const segments = gzipFileSegments(file, reader)
-  const stored = [
-    gzipFormatVersion,
-    artifact.version,
-    file.blob.copy?.streamId ?? null,
-    file.blob.joinedBytes,
-  ]
   return {
     ...common,
     totalBytes: totalBytes(segments),
-    etag: `"${file.digest}-gzip-${digestOf(JSON.stringify(stored)).slice(0, 16)}"`,
+    etag: gzipEtag(artifact, file),
     digest: null,
     contentEncoding: 'gzip',
     read: readSegments(reader, () => once(segments)),
@@ -286,16 +280,4 @@ async function readOnlyFile(reader: Reader, artifact: Artifact): Promise<StoredF
     if (file !== undefined) return file
   }
   throw new Error(`artifact ${artifact.id} is ${artifact.kind} and has no file`)
-}
-
-/** The facts that determine the bytes of an artifact's generated forms: the tree, the modification
- *  times (fixed with the artifact's identity), and the chosen copies (changing one raises the
- *  version). */
-function artifactFacts(artifact: Artifact): (string | number)[] {
-  return [artifact.id, artifact.createdAt, artifact.treeDigest, artifact.version]
-}
-
-function etag(form: string, ...facts: unknown[]): string {
-  const name = digestOf(JSON.stringify([form, ...facts]))
-  return `"${form}-${name.slice(0, 40)}"`
 }
