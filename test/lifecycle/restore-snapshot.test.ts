@@ -163,7 +163,7 @@ test('many changes are read some ahead, each once and in order', async () => {
     if (!request.includes('changes.gz')) return undefined
     reads.push(request)
     most = Math.max(most, (running += 1))
-    await sleep(5)
+    await sleep(50)
     running -= 1
     return undefined
   }
