@@ -1,6 +1,6 @@
 /** Moves all packs of a store to another place, while no server runs on it. Each pack is copied
- *  and read back before the next. When all are there, the store switches to the new place. Only
- *  then are the old packs deleted. */
+ *  and read back before the next. When all are there, the store switches to the new place. The old
+ *  packs are deleted only then, and on their own: a move may stop in between. */
 import { createDigestHasher, type Digest } from '../core/bytes/digest.ts'
 import { digestMismatch } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -23,7 +23,7 @@ export interface Move {
   signal: AbortSignal
 }
 
-/** Moves the packs. An interrupted move can be repeated, and resumes.
+/** Moves the packs, but leaves the old ones. An interrupted move can be repeated, and resumes.
  *  Errors: digest_mismatch (the new place does not return what was written), blob_damaged (a pack
  *  cannot be read), those of the stores. */
 export async function movePacks(move: Move): Promise<MoveReport> {
@@ -42,12 +42,11 @@ export async function movePacks(move: Move): Promise<MoveReport> {
     move.onProgress({ doneBytes, totalBytes })
   }
   await move.switchOver()
-  for (const { name } of packs) await from.remove(name)
   return report
 }
 
-/** Removes from `from` the packs left there by a move that was stopped after its switch; returns
- *  how many. Packs that `to` lacks stay. */
+/** Removes from `from` the packs that a move has left there; returns how many. Packs that `to`
+ *  lacks stay. */
 export async function removeMoved(from: PackStore, to: PackStore): Promise<number> {
   const present = await sizesOf(to)
   let removed = 0

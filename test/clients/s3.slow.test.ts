@@ -104,6 +104,32 @@ describe.each(places)('a store in a bucket, %s', (_, open) => {
   })
 })
 
+test('a bucket that another server takes over while packs are moved out of it loses nothing', async () => {
+  const { fake, site } = await imitated()
+  const server = await site.serve()
+  await upload(await clientOf(server), await makeSource())
+  await server.stop()
+  expect(await site.run(['snapshot'])).toMatchObject({ status: 0 })
+  const { TROVE_S3_BUCKET: _bucket, TROVE_S3_ENDPOINT: _endpoint, ...back } = site.environment
+  const owner = fake.objects.get('ci/owner')!
+  const ofBucket = (): string[] => [...fake.objects.keys()].toSorted()
+  const before = ofBucket()
+  fake.before = async (request) => {
+    if (request.includes('packs/'))
+      fake.objects.set('ci/owner', { ...owner, bytes: Buffer.from('0') })
+    return undefined
+  }
+  expect(await site.run(['move-packs'], back)).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('another server has taken over s3://store/ci') as string,
+  })
+  expect(ofBucket()).toEqual(before)
+  fake.objects.set('ci/owner', owner)
+  fake.before = async () => undefined
+  expect(await site.run(['move-packs'], back)).toMatchObject({ status: 0 })
+  expect(ofBucket()).toEqual(['ci/format'])
+})
+
 test('a bucket belongs to one store, and a store to one bucket', async () => {
   const { fake, site } = await imitated()
   await (await site.serve()).stop()

@@ -39,7 +39,7 @@ async function expectAll(store: PackStore, packs: Map<string, Buffer>): Promise<
 
 const quiet = { onProgress: () => {}, signal: new AbortController().signal }
 
-test('all packs are in the new place before the switch, and afterwards none in the old one', async () => {
+test('all packs are in the new place before the switch, and the old ones go after it', async () => {
   const [from, to] = [await openPlace(), await openPlace()]
   const packs = await fill(from, 3)
   const progress: number[] = []
@@ -56,6 +56,8 @@ test('all packs are in the new place before the switch, and afterwards none in t
   const packBytes = [...packs.values()].reduce((sum, { length }) => sum + length, 0)
   expect(report).toEqual({ packs: 3, packBytes, packsThereBefore: 0 })
   expect(progress.at(-1)).toBe(1)
+  await expectAll(from, packs)
+  expect(await removeMoved(from, to)).toBe(3)
   await expectAll(to, packs)
   expect(await namesIn(from)).toEqual([])
 })
@@ -109,12 +111,7 @@ test('the store does not switch to a place that does not return what was written
 test('packs left in the old place are removed, except those that the new one lacks', async () => {
   const [from, to] = [await openPlace(), await openPlace()]
   const packs = await fill(from, 2)
-  const failing: PackStore = {
-    ...from,
-    remove: async () => await Promise.reject(new Error('killed')),
-  }
-  const killed = movePacks({ ...quiet, from: failing, to, switchOver: async () => {} })
-  await expect(killed).rejects.toThrow('killed')
+  await movePacks({ ...quiet, from, to, switchOver: async () => {} })
   const other = await fill(from, 1)
   expect(await removeMoved(from, to)).toBe(2)
   await expectAll(from, other)

@@ -49,7 +49,8 @@ export const movePacksCommand: Command<typeof flags> = {
           : { kind: 'bucket', bucket: packBucket }
       const places = { from: formatPackPlace(from), to: formatPackPlace(to) }
       if (places.from === places.to) {
-        const left = await removeLeft(dataDir, to)
+        const old = await leftPackPlace(dataDir, to)
+        const left = old === undefined ? 0 : await removeOld(dataDir, old, to)
         return await (given.json
           ? writeJson(stdout, { ...places, packs: 0, packBytes: 0, left })
           : write(stdout, describeLeft(places.to, left)))
@@ -79,10 +80,16 @@ async function move(
     const report = await movePacks({
       from: source,
       to: target,
-      switchOver: async () => await switchPackPlace(dataDir, to),
+      switchOver: async () => {
+        // It may have been taken over meanwhile.
+        await requirePlace(dataDir, from)
+        await switchPackPlace(dataDir, to)
+      },
       ...watch,
     })
-    await leave(dataDir, from)
+    // The bucket is another server's, if that took it over just now.
+    const old = from.kind === 'directory' ? from : await leftPackPlace(dataDir, to)
+    if (old !== undefined) await removeOld(dataDir, old, to)
     return report
   } finally {
     await source.close()
@@ -90,26 +97,20 @@ async function move(
   }
 }
 
-/** Removes packs that an interrupted move has left in the old place; returns their number. */
-async function removeLeft(dataDir: string, to: PackPlace): Promise<number> {
-  const from = await leftPackPlace(dataDir, to)
-  if (from === undefined) return 0
+/** Removes the packs that a move has left in the old place; returns their number. The metadata goes
+ *  first: without it no other server takes the bucket over. */
+async function removeOld(dataDir: string, from: PackPlace, to: PackPlace): Promise<number> {
+  if (from.kind === 'bucket') await withBucket(from.bucket, removeMetadata)
   const source = await openPackStore(from)
   const target = await openPackStore(to)
   try {
     const removed = await removeMoved(source, target)
-    await leave(dataDir, from)
+    await releasePlace(dataDir, from)
     return removed
   } finally {
     await source.close()
     await target.close()
   }
-}
-
-/** Leaves nothing in a place without packs that the next store there could take for its own. */
-async function leave(dataDir: string, place: PackPlace): Promise<void> {
-  if (place.kind === 'bucket') await withBucket(place.bucket, removeMetadata)
-  await releasePlace(dataDir, place)
 }
 
 function describeLeft(to: string, left: number): string {
