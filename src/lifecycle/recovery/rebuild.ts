@@ -80,8 +80,9 @@ export async function rebuildFromPacks(
   }
   const identity = { project: parseProjectName(project), number: 1, attempt: 1 }
   let run: Run | undefined
+  // Only an earlier import can have left a pack that is known, but not published.
+  const mayResume = (await metadata.bornAt()) === Number.MAX_SAFE_INTEGER
   // If this is interrupted, no start takes packs that are not imported yet for those of a crash.
-  const wasInterrupted = (await metadata.bornAt()) === Number.MAX_SAFE_INTEGER
   await metadata.setBornAt(Number.MAX_SAFE_INTEGER)
   for await (const pack of missingPacks(ports, options.signal)) {
     await markPackMissing(metadata, pack.id)
@@ -90,7 +91,7 @@ export async function rebuildFromPacks(
   if (report.missingPacks > 0) await healBlobs(metadata)
   for await (const pack of packs.list()) {
     options.signal?.throwIfAborted()
-    if (!wasInterrupted && (await metadata.hasPack(pack.name))) report.knownPacks += 1
+    if (!mayResume && (await metadata.hasPack(pack.name))) report.knownPacks += 1
     else {
       run ??= await metadata.ensureRun(identity, noFacts, now())
       await importPack(ports, { pack, run, options, report })
