@@ -1,6 +1,6 @@
 /** Asks a server by WebDAV, and takes its responses apart. */
 import { expect } from 'vitest'
-import { readXml } from '../../src/core/markup/xml.ts'
+import { readXml } from '../../src/core/xml.ts'
 import type { SendRequest, TestServer } from './open-server.ts'
 
 /** One `response` element. */

@@ -4,6 +4,7 @@ import type { SummaryTask } from '../../src/web/run/summary-markup.tsx'
 import { createRenderer, type Renderer } from '../../src/web/renderer.ts'
 import type { PreviewTask } from '../../src/web/rendering.tsx'
 import { textTask } from './text-task.ts'
+import { unclosedMarks } from './unclosed-marks.ts'
 
 let renderer: Renderer | undefined
 afterEach(async () => {
@@ -35,5 +36,14 @@ test.each([
   for (let index = 0; text.length < mebibytes * 1024 * 1024; index++)
     text += unit.replace('$', String(index))
   const task = { ...textTask(text), kind } as PreviewTask
+  expect(await renderer.render(async () => task, signal)).toContain('<')
+})
+
+test.each(unclosedMarks)('a document that repeats %j is shown', async (mark) => {
+  renderer = createRenderer()
+  const task = {
+    ...textTask(mark.repeat((1024 * 1024) / mark.length)),
+    kind: 'markdown',
+  } as PreviewTask
   expect(await renderer.render(async () => task, signal)).toContain('<')
 })

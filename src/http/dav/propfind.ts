@@ -1,6 +1,6 @@
 /** Reads the body of PROPFIND: which properties the client wants (RFC 4918 §14.20). */
 import { invalidRequest, tooLarge } from '../../core/errors.ts'
-import { readXml } from '../../core/markup/xml.ts'
+import { readXml } from '../../core/xml.ts'
 
 export interface PropertyName {
   namespace: string

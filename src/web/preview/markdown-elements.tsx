@@ -1,78 +1,163 @@
-/** Renders the HTML in Markdown: each tag as an element of ours, with the attributes chosen
- *  here. */
+/** Makes elements of the HTML that Markdown becomes or contains: each known tag becomes an element
+ *  of ours, with the attributes chosen here, so there is nothing to sanitize. */
+import { Parser } from 'htmlparser2'
 import type { Child } from 'hono/jsx'
-import { decodeEntities } from '../../core/markup/entities.ts'
-import type { HtmlElement, HtmlNode } from './markdown-html.ts'
+import { anchor, image, type LinkTargets } from './markdown-links.tsx'
 
-/** How the text between tags is rendered. */
-export interface Content {
-  /** Markdown. */
-  blocks(text: string): Child
-  /** Running text, in which only tags have a meaning. */
-  inline(text: string): Child
-  /** A heading of a level that the author chose. */
-  heading(level: number, children: Child): Child
+/** There are more elements than a page can show, or they are nested too deeply. */
+export class TooLarge extends Error {}
+
+/** Elements that are shown as another one. */
+const shownAs: ReadonlyMap<string, string> = new Map([
+  ['abbr', 'span'],
+  ['article', 'div'],
+  ['center', 'div'],
+  ['figcaption', 'div'],
+  ['figure', 'div'],
+  ['font', 'span'],
+  ['picture', 'span'],
+  ['section', 'div'],
+  ['strike', 's'],
+  ['tt', 'code'],
+])
+
+export const knownTags: ReadonlySet<string> = new Set([
+  ...shownAs.keys(),
+  ...(
+    'a b blockquote br caption code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins ' +
+    'kbd li mark ol p pre q s samp small source span strong sub summary sup table tbody td tfoot ' +
+    'th thead tr u ul var'
+  ).split(' '),
+])
+
+/** Deeper elements are left out, and their contents kept. */
+const shownDepthMax = 32
+/** Closing a tag takes the parser time proportional to this. */
+const depthMax = 1000
+
+/** By lower-case name. */
+type Attributes = Readonly<Record<string, string>>
+
+/** An open element. `tag` is undefined if only its contents are shown. */
+interface Frame {
+  tag: string | undefined
+  attributes: Attributes
+  children: Child[]
 }
 
-export function renderNodes(nodes: HtmlNode[], content: Content): Child[] {
-  return nodes.map((node) =>
-    typeof node === 'string' ? renderText(node, content) : renderElement(node, content),
-  )
+/** Headings start below level `above`, the page's own, and skipped levels are closed, so that the
+ *  outline has no gaps. Errors: TooLarge. */
+export function elementsOf(
+  html: string,
+  targets: LinkTargets,
+  above: number,
+  elementsMax: number,
+): Child[] {
+  const root: Frame = { tag: undefined, attributes: {}, children: [] }
+  const open = [root]
+  let elements = 0
+  let level = above
+
+  const top = (): Frame => open.at(-1)!
+  const headingOf = (tag: string): string => {
+    level = Math.min(6, Number(tag[1]) + above, level + 1)
+    return `h${level}`
+  }
+  const parser = new Parser({
+    onopentag: (name, attributes) => {
+      elements += 1
+      if (elements > elementsMax || open.length > depthMax) throw new TooLarge()
+      const tag = /^h\d$/.test(name) ? headingOf(name) : name
+      const isShown = open.length <= shownDepthMax && !(name === 'code' && top().tag === 'pre')
+      open.push({
+        tag: isShown ? tag : undefined,
+        attributes,
+        children: isShown ? [] : top().children,
+      })
+    },
+    onclosetag: () => {
+      const { tag, attributes, children } = open.pop()!
+      if (tag !== undefined) top().children.push(elementOf(tag, attributes, children, targets))
+    },
+    ontext: (text) => {
+      const { tag, children } = top()
+      const isItem = tag === 'li' || (tag === 'p' && open.at(-2)!.tag === 'li')
+      const isFirst = children.length === 0 || (children.length === 1 && children[0] === '\n')
+      children.push(isItem && isFirst ? withBox(text) : text)
+    },
+  })
+  parser.end(html)
+  return root.children
 }
 
-/** As in CommonMark §4.6, text after a blank line is Markdown again. */
-function renderText(text: string, content: Content): Child {
-  if (text.trim() === '') return ''
-  return /\n[ \t]*\n/.test(text) ? content.blocks(text) : content.inline(text)
+/** A task's box, which nobody can tick here. */
+function withBox(text: string): string {
+  return text.replace(/^\[([ x])\](?=\s)/i, (_, mark) => (mark === ' ' ? '☐' : '☑'))
 }
 
-function renderElement(element: HtmlElement, content: Content): Child {
-  const { tag, attributes, children } = element
-  const inner = (): Child => renderNodes(children, content)
+function elementOf(
+  tag: string,
+  attributes: Attributes,
+  children: Child[],
+  targets: LinkTargets,
+): Child {
   switch (tag) {
+    case 'br':
+      return <br />
     case 'hr':
       return <hr />
+    // Another form of a picture, whose `img` is shown.
+    case 'source':
+      return ''
+    case 'img':
+      return image(attributes['alt'] ?? '', attributes['src'] ?? '', targets)
+    case 'a':
+      return anchor(children, attributes['href'] ?? '#', targets)
     case 'pre':
-      return <pre tabindex={0}>{codeOf(children)}</pre>
+      return <pre tabindex={0}>{withoutLastBreak(children)}</pre>
+    case 'ol':
+      return <ol start={numberIn(attributes['start'], 0, 999_999_999)}>{children}</ol>
     case 'details':
-      return <details open={attributes['open'] !== undefined}>{inner()}</details>
+      return <details open={attributes['open'] !== undefined}>{children}</details>
     case 'table':
       return (
         <div class="scroll" tabindex={0} role="region" aria-label="Table">
-          <table>{inner()}</table>
+          <table>{children}</table>
         </div>
       )
     case 'td':
     case 'th': {
       const Cell = tag
       return (
-        <Cell colspan={span(attributes['colspan'])} rowspan={span(attributes['rowspan'])}>
-          {inner()}
+        <Cell
+          class={isRight(attributes) ? 'number' : undefined}
+          // HTML's own bound is 1000.
+          colspan={numberIn(attributes['colspan'], 2, 1000)}
+          rowspan={numberIn(attributes['rowspan'], 2, 1000)}
+        >
+          {children}
         </Cell>
       )
     }
-    case 'center':
-    case 'section':
-      return <div>{inner()}</div>
     default: {
-      const level = /^h([1-6])$/.exec(tag)?.[1]
-      if (level !== undefined) return content.heading(Number(level), inner())
-      const Tag = tag as 'div'
-      return <Tag>{inner()}</Tag>
+      const Tag = (shownAs.get(tag) ?? tag) as 'div'
+      return <Tag>{children}</Tag>
     }
   }
 }
 
-/** Preformatted text, without the `code` element that usually is around it. */
-function codeOf(children: HtmlNode[]): string {
-  const text = children.filter((child) => typeof child === 'string').join('')
-  // `trimEnd`, since a pattern for the blanks at the end would be tried at each blank of the text.
-  const code = text.replace(/^\s*<code[^<>]*>/i, '').trimEnd()
-  return decodeEntities(code.replace(/<\/code>$/i, ''))
+/** Only this alignment is kept: it is what columns of numbers have. */
+function isRight({ align, style }: Attributes): boolean {
+  return align === 'right' || style === 'text-align:right'
 }
 
-/** HTML's own bound on `colspan` is 1000. */
-function span(text: string | undefined): number | undefined {
-  const cells = Number(text)
-  return Number.isSafeInteger(cells) && cells > 1 && cells <= 1000 ? cells : undefined
+function withoutLastBreak(children: Child[]): Child[] {
+  const last = children.at(-1)
+  const isBreak = typeof last === 'string' && last.endsWith('\n')
+  return isBreak ? [...children.slice(0, -1), last.slice(0, -1)] : children
+}
+
+function numberIn(text: string | undefined, min: number, max: number): number | undefined {
+  const number = Number(text)
+  return Number.isSafeInteger(number) && number >= min && number <= max ? number : undefined
 }

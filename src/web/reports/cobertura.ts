@@ -2,7 +2,7 @@
  *  A line occurs in its class and often in its method too, and a file in each of its classes, so
  *  lines are merged. */
 import type { Covered, CoveredFile } from './coverage.ts'
-import { readXml } from '../../core/markup/xml.ts'
+import { readXml } from '../../core/xml.ts'
 
 interface Line {
   isHit: boolean

@@ -2,7 +2,7 @@
  *  standard: suites may be nested or the root, and totals in attributes are often wrong, so tests
  *  are counted. */
 import { type TestCase, type TestResults, testsMax } from './test-results.ts'
-import { readXml } from '../../core/markup/xml.ts'
+import { readXml } from '../../core/xml.ts'
 
 type Attributes = ReadonlyMap<string, string>
 

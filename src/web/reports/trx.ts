@@ -1,7 +1,7 @@
 /** Reads test results in the XML that `dotnet test --logger trx` writes. The results of a test with
  *  several rows are nested in one of the whole test, which does not count. */
 import { type TestCase, type TestResults, testsMax } from './test-results.ts'
-import { readXml } from '../../core/markup/xml.ts'
+import { readXml } from '../../core/xml.ts'
 
 /** Other outcomes count as failed, except those that say that the test passed. */
 const skipped = /^(NotExecuted|Inconclusive|Pending|NotRunnable|Disconnected)$/i

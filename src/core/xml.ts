@@ -1,7 +1,6 @@
 /** Reads XML as a sequence of tags and text, as far as reports of test runners use it. It replaces
- *  only the entities of entities.ts, skips a byte order mark and document types, and never expands
+ *  only XML's own entities, skips a byte order mark and document types, and never expands
  *  what they declare. Takes linear time. */
-import { decodeEntities } from './entities.ts'
 
 export type XmlEvent =
   | { kind: 'open'; name: string; attributes: ReadonlyMap<string, string> }
@@ -83,4 +82,25 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | u
 
 function orEnd(at: number, text: string): number {
   return at === -1 ? text.length : at
+}
+
+const entities: Readonly<Record<string, string>> = {
+  amp: '&',
+  apos: "'",
+  gt: '>',
+  lt: '<',
+  quot: '"',
+}
+
+/** Replaces character references by the characters they stand for; unknown ones are kept. */
+function decodeEntities(text: string): string {
+  if (!text.includes('&')) return text
+  return text.replaceAll(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,6}));/gi, (...groups) => {
+    const [whole, decimal, hex, name] = groups as [string, string?, string?, string?]
+    if (name !== undefined) return entities[name] ?? whole
+    const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal)
+    const isSpace = code === 0x09 || code === 0x0a || code === 0x0d
+    const isPrintable = code >= 0x20 && code <= 0x10_ffff && (code < 0xd800 || code > 0xdfff)
+    return isSpace || isPrintable ? String.fromCodePoint(code) : whole
+  })
 }
