@@ -1,7 +1,6 @@
-/** The browser's own versions of hashes, records, streams, path order and times, checked against
+/** The browser's own versions of records, streams, path order and times, checked against
  *  those of the server. */
 import fc from 'fast-check'
-import { createHash } from 'node:crypto'
 import { crc32 as nodeCrc32, deflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { encodeOrdinals, recordKind, writeComposite } from '../../src/core/bytes/blob-exchange.ts'
@@ -12,22 +11,9 @@ import { encodeTimes } from '../../src/core/manifest/modification-times.ts'
 import { decodeCopy } from '../../src/packs/codec/codec.ts'
 import { bestMatches } from '../../src/web/browser/fuzzy.ts'
 import { crc32, encodeJoining } from '../../src/web/browser/joining.ts'
-import { createSha256, toHex } from '../../src/web/browser/sha256.ts'
 import * as wire from '../../src/web/browser/wire.ts'
 
 describe('in a browser', () => {
-  test('SHA-256 over pieces of any size equals that of the whole', () => {
-    fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 }), (pieces) => {
-        const hasher = createSha256()
-        for (const piece of pieces) hasher.update(piece)
-        const expected = createHash('sha256').update(Buffer.concat(pieces)).digest('hex')
-        expect(toHex(hasher.digest())).toBe(expected)
-      }),
-      { examples: [[[new Uint8Array(55)]], [[new Uint8Array(56)]], [[new Uint8Array(64)]]] },
-    )
-  })
-
   test('the store inflates a joining stream to the same bytes, and the stream is hardly longer than they are', () => {
     fc.assert(
       fc.property(

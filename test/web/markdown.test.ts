@@ -62,6 +62,7 @@ describe('blocks', () => {
   })
 
   test('a table keeps its cells', async () => {
+    expect(await render('a|b\n-|-')).toContain('<th scope="col">a</th>')
     expect(await render('a|b\n :-: | - \n1|`2`')).toContain('<td>1</td>\n<td><code>2</code></td>')
     expect(await render('|a|b|\n  | - | -: |\n|x|2|')).toContain(
       '<td>x</td>\n<td class="number">2</td>',

@@ -1,5 +1,5 @@
-/** No page exceeds 30 KiB as sent, nor its scripts 15 KiB, whatever it shows: the longest lists,
- *  files that are large or incompressible, logs, and the longest names. */
+/** No page exceeds 30 KiB as sent, nor its scripts their budget, whatever it shows: the longest
+ *  lists, files that are large or incompressible, logs, and the longest names. */
 import { gunzipSync } from 'node:zlib'
 import { get } from 'node:http'
 import { beforeAll, expect, test } from 'vitest'
@@ -11,6 +11,8 @@ import { openSharedServer } from '../http/open-server.ts'
 
 const pageBytesMax = 30 * 1024
 const scriptBytesMax = 15 * 1024
+/** The page of uploads hashes what is chosen. */
+const uploadBytesMax = 18 * 1024
 const random = createRandom(1)
 const sharedText = 'the same in all of them'
 
@@ -199,5 +201,7 @@ test('no page loads more script than its budget, including workers', async () =>
       total += (await fetchPage(source)).length
     scripts[path] = total
   }
-  expect(Object.entries(scripts).filter(([, bytes]) => bytes > scriptBytesMax)).toEqual([])
+  const isHeavy = ([path, bytes]: [string, number]): boolean =>
+    bytes > (path === '/octo/app/upload' ? uploadBytesMax : scriptBytesMax)
+  expect(Object.entries(scripts).filter(isHeavy)).toEqual([])
 })

@@ -1,4 +1,7 @@
-/** Worker that hashes, cuts and encodes files; it performs its requests one at a time. */
+/** Worker that hashes, cuts and encodes files; it performs its requests one at a time. SHA-256 is
+ *  a library's, since `crypto.subtle` cannot hash a stream, and is absent on insecure origins. */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex } from '@noble/hashes/utils.js'
 import {
   chunkSizes,
   coarseChunkSizes,
@@ -7,7 +10,6 @@ import {
 } from '../../core/bytes/cut-points.ts'
 import type { Piece, Work, WorkAnswer, WorkRequest } from './hashing.ts'
 import { crc32, encodeJoining } from './joining.ts'
-import { createSha256, toHex } from './sha256.ts'
 import { type Composite, createWriter, joined, recordKind } from './wire.ts'
 
 let last: Promise<void> = Promise.resolve()
@@ -47,12 +49,12 @@ async function* piecesOf(file: Blob): AsyncGenerator<Uint8Array, void, undefined
 }
 
 async function hashFile(file: File, onBytes: (bytes: number) => void): Promise<string> {
-  const hasher = createSha256()
+  const hasher = sha256.create()
   for await (const piece of piecesOf(file)) {
     hasher.update(piece)
     onBytes(piece.length)
   }
-  return toHex(hasher.digest())
+  return bytesToHex(hasher.digest())
 }
 
 /** Cuts a large file into parts. Holds at most one part and one piece of the stream in memory. */
@@ -64,9 +66,9 @@ async function cutFile(file: File, digest: string): Promise<Composite> {
   let heldBytes = 0
   let crc = 0
   const finish = (): void => {
-    const hasher = createSha256()
+    const hasher = sha256.create()
     for (const piece of held) hasher.update(piece)
-    parts.push({ digest: toHex(hasher.digest()), sizeBytes: heldBytes })
+    parts.push({ digest: bytesToHex(hasher.digest()), sizeBytes: heldBytes })
     held = []
     heldBytes = 0
   }

@@ -77,7 +77,10 @@ export function elementsOf(
     },
     onclosetag: () => {
       const { tag, attributes, children } = open.pop()!
-      if (tag !== undefined) top().children.push(elementOf(tag, attributes, children, targets))
+      if (tag === undefined) return
+      const isHead = tag === 'th' && open.at(-2)?.tag === 'thead'
+      const shown = isHead ? { ...attributes, scope: 'col' } : attributes
+      top().children.push(elementOf(tag, shown, children, targets))
     },
     ontext: (text) => {
       const { tag, children } = top()
@@ -130,6 +133,7 @@ function elementOf(
       const Cell = tag
       return (
         <Cell
+          scope={attributes['scope'] === 'col' ? 'col' : undefined}
           class={isRight(attributes) ? 'number' : undefined}
           // HTML's own bound is 1000.
           colspan={numberIn(attributes['colspan'], 2, 1000)}
