@@ -46,15 +46,18 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const stop = new AbortController()
   const ports = { ...options.ports, signal: stop.signal }
   const jobs = createJobs({ now: ports.now, log })
-  const removeDebris = createDebrisRemoval(ports)
+  // What a clock destroys that jumps in the middle of a scheduled round is gone as well.
+  const doubting = { ...ports, now: clock.believedNow }
+  const removeDebris = createDebrisRemoval(doubting)
   const run = async (
-    reach: CompactionReach,
+    { reach, origin }: { reach: CompactionReach; origin: JobOrigin },
     onProgress: (progress: object) => void,
   ): Promise<Collection> => {
+    const trusting = origin === 'schedule' ? doubting : ports
     await requirePacks()
     await space.makeRoom()
-    await dropStaleUploads(ports)
-    const result = await collect(ports, collectOptions(options, reach, onProgress))
+    await dropStaleUploads(trusting)
+    const result = await collect(trusting, collectOptions(options, reach, onProgress))
     const debris = await removeDebris(stop.signal)
     if (debris > 0) log.warn('removed packs that were never registered', { packs: debris })
     await space.restoreReserve()
@@ -69,7 +72,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
       async (onProgress) =>
         dryRun
           ? await options.plan({ reach, now: ports.now() }, stop.signal)
-          : await run(reach, onProgress),
+          : await run({ reach, origin }, onProgress),
       { origin, dryRun },
     )
 
@@ -81,7 +84,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
           intervalMs,
           log,
           round: async () => {
-            // Only scheduled rounds check the clock: whoever requests a round is expected to know
+            // Only scheduled rounds doubt the clock: whoever requests a round is expected to know
             // the time.
             if (clock.look() !== null) return {}
             const { id } = startCollect({ reach: 'background', dryRun: false }, 'schedule')
