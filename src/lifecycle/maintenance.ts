@@ -57,11 +57,14 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     await requirePacks()
     await space.makeRoom()
     await dropStaleUploads(trusting)
-    const result = await collect(trusting, collectOptions(options, reach, onProgress))
-    const debris = await removeDebris(stop.signal)
-    if (debris > 0) log.warn('removed packs that were never registered', { packs: debris })
-    await space.restoreReserve()
-    return result
+    try {
+      return await collect(trusting, collectOptions(options, reach, onProgress))
+    } finally {
+      // Also when a pack could not be removed, which fails every round for as long as it lasts.
+      const debris = await removeDebris(stop.signal)
+      if (debris > 0) log.warn('removed packs that were never registered', { packs: debris })
+      await space.restoreReserve()
+    }
   }
   const startCollect = (
     { reach, dryRun }: { reach: CompactionReach; dryRun: boolean },

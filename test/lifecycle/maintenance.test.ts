@@ -1,4 +1,5 @@
-/** Rounds of a running store whose clock jumps in the middle. */
+/** Rounds of a running store whose clock jumps, or that fail, in the middle. */
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
@@ -22,7 +23,10 @@ interface Running {
 
 async function startOn(
   store: TestStore,
-  { requirePacks }: { requirePacks: () => Promise<void> },
+  {
+    requirePacks = async () => {},
+    minFreeBytes = 0,
+  }: { requirePacks?: () => Promise<void>; minFreeBytes?: number } = {},
 ): Promise<Running> {
   const { directory, metadata, packs } = store
   let wall = store.ports.now()
@@ -36,7 +40,7 @@ async function startOn(
       staging: await openStaging(join(directory, 'uploads'), { uploadBytesMax: 2 ** 30 }),
       now,
     },
-    space: await openDiskSpace({ directory, minFreeBytes: 0 }),
+    space: await openDiskSpace({ directory, minFreeBytes }),
     requirePacks,
     clock,
     log,
@@ -75,4 +79,22 @@ test('a clock that jumps after a scheduled round has begun expires nothing', asy
   await round()
   expect(maintenance.jobs.list()).toMatchObject([{ state: 'done', progress: { expired: 0 } }])
   expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ removedAt: null })
+})
+
+// Goal: a pack that its disk does not delete keeps no space but its own.
+test('a round that fails because of a stuck pack makes the reserve again', async () => {
+  const store = await openStore()
+  const { artifact } = await store.put('build', 'file', Buffer.from('content'))
+  const { metadata, packs } = store
+  await metadata.removeArtifacts([artifact.id], { state: 'deleted', reason: 'deleted', now: 0 })
+  const remove = vi.spyOn(packs, 'remove')
+  remove.mockRejectedValue(new Error('the file is immutable'))
+  const { maintenance } = await startOn(store, { minFreeBytes: 4 * 1024 * 1024 })
+  const reserve = join(store.directory, 'reserve')
+  const { size } = await stat(reserve)
+  await rm(reserve)
+  const { id } = maintenance.collect({ reach: 'now', dryRun: false })
+  expect(await maintenance.jobs.ended(id)).toMatchObject({ state: 'failed' })
+  expect(remove).toHaveBeenCalled()
+  expect(await stat(reserve)).toMatchObject({ size })
 })
