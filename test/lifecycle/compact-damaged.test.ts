@@ -1,4 +1,5 @@
-/** How compaction treats bad bytes: it moves them unchanged, and affects nothing else. */
+/** How compaction treats bad bytes: it moves them unchanged, and affects nothing else. One bad read is
+ *  not enough, because the old place is given up. */
 import { readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unzipSync } from 'fflate'
@@ -11,8 +12,10 @@ import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { memberNamePrefix } from '../../src/packs/format/member-names.ts'
 import { pseudoRandom } from '../client/tree.ts'
 import { buildZip } from '../corpus/build-zip.ts'
-import { openStore, zipOf } from '../ingest/open-store.ts'
+import { openStore, type TestStore, zipOf } from '../ingest/open-store.ts'
 import { flipByte, packPaths, spoil, wholePacks } from './stored-bytes.ts'
+
+const largeContent = pseudoRandom(limits.compactReadBytes + 1, 'large')
 
 test('a bad copy gets a member of its own, so that unzip can still read its former neighbours', async () => {
   const store = await openStore()
@@ -42,8 +45,7 @@ test('a bad copy gets a member of its own, so that unzip can still read its form
 test('a copy too large to be read at once moves whole, bad or not, and stays when it cannot be read', async () => {
   const store = await openStore()
   const cas = join(store.directory, 'cas')
-  const content = pseudoRandom(limits.compactReadBytes + 1, 'large')
-  const zip = buildZip({ members: [{ name: 'large', content }] })
+  const zip = buildZip({ members: [{ name: 'large', content: largeContent }] })
   const { artifact } = await store.put('stock', 'zip', zip)
   const stateNow = async (): Promise<string | undefined> =>
     (await store.metadata.findArtifact(artifact.id))?.state
@@ -80,4 +82,50 @@ test('a copy too large to be read at once moves whole, bad or not, and stays whe
   await truncate(path, bad.copy.offset + bad.copy.lengthBytes - 10)
   await compact()
   expect((await largest()).pack.name).toBe(bad.pack.name)
+})
+
+/** The packs of a store, of which reads return bytes with a wrong one when `isBad` says so. It is
+ *  called with the number of times that the same place was read before. */
+function misreading({ packs }: TestStore, isBad: (readBefore: number) => boolean) {
+  const reads = new Map<string, number>()
+  const read: typeof packs.read = async (name, offset, lengthBytes, into) => {
+    const bytes = await packs.read(name, offset, lengthBytes, into)
+    const place = `${name} ${offset} ${lengthBytes}`
+    const before = reads.get(place) ?? 0
+    reads.set(place, before + 1)
+    if (isBad(before)) bytes[lengthBytes >> 1]! ^= 1
+    return bytes
+  }
+  return { ...packs, read }
+}
+
+test('bytes that are read wrongly once move as they are on the disk', async () => {
+  const store = await openStore()
+  const zip = buildZip({
+    members: [
+      { name: 'large', content: largeContent },
+      { name: 'small', content: 'small '.repeat(500) },
+    ],
+  })
+  const { artifact } = await store.put('stock', 'zip', zip)
+  const packs = misreading(store, (readBefore) => readBefore === 0)
+  const before = await wholePacks(store.metadata)
+  await compactPacks({ ...store.ports, packs }, before, createPace(null))
+  for (const { name } of before) await store.packs.remove(name)
+  expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ state: 'available' })
+  expect((await zipOf(store, artifact.id)).equals(zip)).toBe(true)
+})
+
+test('a large copy that turns bad once it was found sound stays where it is', async () => {
+  const store = await openStore()
+  const zip = buildZip({ members: [{ name: 'large', content: largeContent }] })
+  const { artifact } = await store.put('stock', 'zip', zip)
+  const packs = misreading(store, (readBefore) => readBefore > 0)
+  const compacting = compactPacks(
+    { ...store.ports, packs },
+    await wholePacks(store.metadata),
+    createPace(null),
+  )
+  await expect(compacting).rejects.toMatchObject({ code: 'blob_damaged' })
+  expect((await zipOf(store, artifact.id)).equals(zip)).toBe(true)
 })

@@ -1,5 +1,6 @@
 /** Reads the live copies of a pack in order to write them elsewhere. Neighbours are read
  *  together; a large copy in pages. */
+import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { groupsOf, pagesOf } from '../../core/slices.ts'
 import type { PackedCopy, PackOccupancy } from '../../metadata/metadata.ts'
@@ -16,7 +17,7 @@ export interface ReadCopy {
 
 /** Yields every live copy of a pack that can be read. A copy with bad bytes is marked and moves
  *  unchanged: moving it makes nothing worse, and the rest of it may still be readable. A copy
- *  that cannot be read is marked and stays. */
+ *  that cannot be read is marked and stays. Errors: blob_damaged, from the body of a large copy. */
 export async function* readCopies(
   ports: LifecyclePorts,
   pack: PackOccupancy,
@@ -39,9 +40,9 @@ async function* readGroup(
   const last = group.at(-1)!
   const lengthBytes = last.offset + last.lengthBytes - first.offset
   if (lengthBytes > limits.compactReadBytes) {
-    if (await isReadable(ports, packName, first)) {
-      yield { copy: first, body: readInPages(ports, packName, first) }
-    }
+    const damaged = await isLargeDamaged(ports, packName, first)
+    if (damaged === undefined) return
+    yield { copy: { ...first, damaged }, body: readInPages(ports, packName, first, { damaged }) }
     return
   }
   const bodies = await readNeighbours(ports.packs, packName, group)
@@ -59,9 +60,12 @@ async function judge(
   copy: PackedCopy,
   body: Buffer,
 ): Promise<ReadCopy> {
-  const damaged = !arePagesIntact(copy.checks, 0, body)
+  const whole = { at: 0, lengthBytes: copy.lengthBytes }
+  const isIntact = arePagesIntact(copy.checks, 0, body)
+  const read = isIntact ? { bytes: body, isIntact } : await readPage(ports, packName, copy, whole)
+  const damaged = read?.isIntact !== true
   if (damaged && !copy.damaged) await markDamaged(ports, packName, copy)
-  return { copy: { ...copy, damaged }, body }
+  return { copy: { ...copy, damaged }, body: read?.bytes ?? body }
 }
 
 async function markDamaged(
@@ -72,30 +76,56 @@ async function markDamaged(
   await metadata.markDamaged({ streamId, packName, offset })
 }
 
-/** Reads a large copy once to check that all of it can be read, before it is appended to a pack. */
-async function isReadable(
+/** Whether a large copy has bad bytes; marks it then. Undefined when it cannot be read. It is read
+ *  once for this before it is appended to a pack. */
+async function isLargeDamaged(
   ports: LifecyclePorts,
   packName: string,
   copy: PackedCopy,
-): Promise<boolean> {
-  let isBad = false
-  for (const { at, lengthBytes } of pagesOf(copy.lengthBytes, limits.checkPageBytes)) {
-    const page = await readOr(ports.packs, packName, { offset: copy.offset + at, lengthBytes })
-    if (page === undefined) {
+): Promise<boolean | undefined> {
+  let damaged = false
+  for (const page of pagesOf(copy.lengthBytes, limits.checkPageBytes)) {
+    const read = await readPage(ports, packName, copy, page)
+    if (read === undefined) {
       await markDamaged(ports, packName, copy)
-      return false
+      return undefined
     }
-    isBad ||= !arePagesIntact(copy.checks, at / limits.checkPageBytes, page)
+    damaged ||= !read.isIntact
   }
-  if (isBad && !copy.damaged) await markDamaged(ports, packName, copy)
-  return true
+  if (damaged && !copy.damaged) await markDamaged(ports, packName, copy)
+  return damaged
 }
 
+/** Yields the bytes of a large copy. Errors: blob_damaged, when they were sound at first. */
 async function* readInPages(
+  ports: LifecyclePorts,
+  packName: string,
+  copy: PackedCopy,
+  { damaged }: { damaged: boolean },
+): AsyncGenerator<Buffer> {
+  for (const page of pagesOf(copy.lengthBytes, limits.checkPageBytes)) {
+    const read = await readPage(ports, packName, copy, page)
+    if (read === undefined || (!read.isIntact && !damaged)) {
+      const reason = `a copy in pack ${packName} at ${copy.offset} was sound a moment ago`
+      throw storeError('blob_damaged', reason, { digest: copy.blob.digest, paths: [] })
+    }
+    yield read.bytes
+  }
+}
+
+/** Reads some pages of a copy, and again if their bytes are bad: a copy that moves gives up its
+ *  old place, where the medium may be better than one read of it. Undefined when they cannot be
+ *  read. */
+async function readPage(
   { packs }: LifecyclePorts,
   packName: string,
-  { offset, lengthBytes }: PackedCopy,
-): AsyncGenerator<Buffer> {
-  for (const page of pagesOf(lengthBytes, limits.checkPageBytes))
-    yield await packs.read(packName, offset + page.at, page.lengthBytes)
+  { offset, checks }: PackedCopy,
+  { at, lengthBytes }: { at: number; lengthBytes: number },
+): Promise<{ bytes: Buffer; isIntact: boolean } | undefined> {
+  const read = async (): Promise<{ bytes: Buffer; isIntact: boolean } | undefined> => {
+    const bytes = await readOr(packs, packName, { offset: offset + at, lengthBytes })
+    return bytes && { bytes, isIntact: arePagesIntact(checks, at / limits.checkPageBytes, bytes) }
+  }
+  const first = await read()
+  return first?.isIntact === false ? ((await read()) ?? first) : first
 }
