@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { NewCopy } from '../../../src/core/bytes/copy.ts'
 import { digestOf } from '../../../src/core/bytes/digest.ts'
-import type { Metadata } from '../../../src/metadata/metadata.ts'
+import type { Metadata, PackedCopy } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { claimPacks, sweepBlobs } from '../sweep-all.ts'
 import { addContents, copyOf, openSession, packOf, seedArtifact, seedRun } from '../seed.ts'
@@ -152,6 +152,30 @@ export function packsContract(store: Store): void {
     expect((await store.findBlob(digestOf('one')))?.copy).toMatchObject({ packName: from, offset })
     await store().moveCopies({ ...moveTo, name: `${pack.name}0` }, [move])
     expect((await store.findBlob(digestOf('one')))?.copy?.packName).toBe(`${pack.name}0`)
+  })
+
+  test('a long list of copies moves completely, and stays there when it is moved again', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const contents = Array.from({ length: 100 }, (_, index) => `content ${index}`)
+    await addContents(store(), session, contents)
+    const copies = await store().readPackCopies(1, { after: null, limit: 1_000 })
+    const moves = copies.map(({ streamId, offset: fromOffset, lengthBytes }) => {
+      return { streamId, fromPackId: 1, fromOffset, offset: fromOffset + 50, lengthBytes }
+    })
+    const { pack } = packOf(contents.map((content) => copyOf(content)))
+    const copyBytes = moves.reduce((sum, move) => sum + move.lengthBytes, 0)
+    const moveTo = { ...pack, copyCount: moves.length, copyBytes }
+    await store().moveCopies(moveTo, moves)
+    await store().moveCopies(moveTo, moves)
+
+    expect(await store().readPackCopies(1, { after: null, limit: 1_000 })).toEqual([])
+    const moved: PackedCopy[] = []
+    for (let isMore = true; isMore && moved.length <= moves.length;) {
+      const page = await store().readPackCopies(2, { after: moved.at(-1) ?? null, limit: 40 })
+      moved.push(...page)
+      isMore = page.length === 40
+    }
+    expect(moved).toEqual(copies.map((copy) => ({ ...copy, offset: copy.offset + 50 })))
   })
 
   test('small packs are listed page by page, but for those of uploads in progress', async () => {
