@@ -12,7 +12,8 @@ import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
 import type { Metadata } from '../../metadata/metadata.ts'
 import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from '../../packs/open-pack-store.ts'
-import { findPackPlace } from '../../packs/pack-place.ts'
+import { onlyWhileOwn } from '../../packs/only-while-own.ts'
+import { findPackPlace, openPlaceCheck, type PlaceCheck } from '../../packs/pack-place.ts'
 import type { PackStore } from '../../packs/pack-store.ts'
 import { UsageError } from '../arguments.ts'
 
@@ -55,10 +56,13 @@ export async function withStorage<T>(
   work: (storage: { metadata: Metadata; packs: PackStore; space: DiskSpace }) => Promise<T>,
 ): Promise<T> {
   const lock = lockDataDir(directory, command)
+  let check: PlaceCheck | undefined
   try {
     const space = await openDiskSpace({ directory, minFreeBytes })
     await space.makeRoom()
-    const packs = await openPackStore(await findPackPlace(directory, packBucket))
+    const place = await findPackPlace(directory, packBucket)
+    check = await openPlaceCheck(directory, place)
+    const packs = onlyWhileOwn(await openPackStore(place), check.requireOwn)
     const metadata = await openMetadataWorker({ path: join(directory, 'trove.db') })
     try {
       return await work({ metadata, packs, space })
@@ -67,6 +71,7 @@ export async function withStorage<T>(
       await metadata.close()
     }
   } finally {
+    check?.close()
     lock.release()
   }
 }
