@@ -1,10 +1,11 @@
-/** How compaction treats bad bytes: it moves them unchanged, and affects nothing else. One bad read is
- *  not enough, because the old place is given up. */
+/** How compaction treats bad bytes: it moves them unchanged, and affects nothing else. One bad read
+ *  is not enough, because the old place is given up. */
 import { readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unzipSync } from 'fflate'
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
+import { storeError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { compactPacks, createPace } from '../../src/lifecycle/collect/compact.ts'
 import type { PackedCopy, UnverifiedPack } from '../../src/metadata/metadata.ts'
@@ -110,7 +111,8 @@ test('bytes that are read wrongly once move as they are on the disk', async () =
   const { artifact } = await store.put('stock', 'zip', zip)
   const packs = misreading(store, (readBefore) => readBefore === 0)
   const before = await wholePacks(store.metadata)
-  await compactPacks({ ...store.ports, packs }, before, createPace(null))
+  const done = await compactPacks({ ...store.ports, packs }, before, createPace(null))
+  expect(done.writtenBytes).toBeLessThan(largeContent.length * 1.1)
   for (const { name } of before) await store.packs.remove(name)
   expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ state: 'available' })
   expect((await zipOf(store, artifact.id)).equals(zip)).toBe(true)
@@ -128,4 +130,17 @@ test('a large copy that turns bad once it was found sound stays where it is', as
   )
   await expect(compacting).rejects.toMatchObject({ code: 'blob_damaged' })
   expect((await zipOf(store, artifact.id)).equals(zip)).toBe(true)
+})
+
+test('a large copy that cannot be read is marked, and stays where it is', async () => {
+  const store = await openStore()
+  const zip = buildZip({ members: [{ name: 'large', content: largeContent }] })
+  const { artifact } = await store.put('stock', 'zip', zip)
+  const read = async (): Promise<Buffer> => {
+    throw storeError('blob_damaged', 'a bad sector', { digest: null, paths: [] })
+  }
+  const ports = { ...store.ports, packs: { ...store.packs, read } }
+  await compactPacks(ports, await wholePacks(store.metadata), createPace(null))
+  expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ state: 'damaged' })
+  expect((await store.metadata.figures()).packs).toBe(1)
 })
