@@ -2,7 +2,7 @@
  *  and read back before the next. When all are there, the store switches to the new place. The old
  *  packs are deleted only then, and on their own: a move may stop in between. */
 import { createDigestHasher, type Digest } from '../core/bytes/digest.ts'
-import { digestMismatch } from '../core/errors.ts'
+import { blobDamaged, digestMismatch } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { pagesOf } from '../core/slices.ts'
 import { type PackStore, type SealedPack, sizesOf } from '../packs/pack-store.ts'
@@ -14,13 +14,16 @@ export interface MoveReport {
   packsThereBefore: number
 }
 
-export interface Move {
+interface Copying {
   from: PackStore
   to: PackStore
+  signal: AbortSignal
+}
+
+export interface Move extends Copying {
   /** Makes the new place the current one, durably. */
   switchOver(): Promise<void>
   onProgress(progress: { doneBytes: number; totalBytes: number }): void
-  signal: AbortSignal
 }
 
 /** Moves the packs, but leaves the old ones. An interrupted move can be repeated, and resumes.
@@ -28,7 +31,7 @@ export interface Move {
  *  cannot be read), those of the stores. */
 export async function movePacks(move: Move): Promise<MoveReport> {
   const { from, to, signal } = move
-  await to.removeUnsealed(Number.POSITIVE_INFINITY)
+  for (const place of [from, to]) await place.removeUnsealed(Number.POSITIVE_INFINITY)
   const present = await sizesOf(to)
   const packs = [...(await sizesOf(from))].map(([name, sizeBytes]) => ({ name, sizeBytes }))
   const totalBytes = packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
@@ -45,20 +48,28 @@ export async function movePacks(move: Move): Promise<MoveReport> {
   return report
 }
 
-/** Removes from `from` the packs that a move has left there; returns how many. Packs that `to`
- *  lacks stay. */
-export async function removeMoved(from: PackStore, to: PackStore): Promise<number> {
+/** Empties a place in which a move has left packs; returns how many. What `to`, where the packs of
+ *  the store are now, lacks goes there first: whether the store still needs it is not known here,
+ *  and a server removes it if not.
+ *  Errors: blob_damaged (a pack differs between the places), and as `movePacks`. */
+export async function removeMoved({ from, to, signal }: Copying): Promise<number> {
   const present = await sizesOf(to)
   let removed = 0
-  for await (const { name, sizeBytes } of from.list()) {
-    if (present.get(name) !== sizeBytes) continue
-    await from.remove(name)
+  for await (const pack of from.list()) {
+    signal.throwIfAborted()
+    const sizeBytes = present.get(pack.name)
+    if (sizeBytes === undefined) await copyPack({ from, to, signal }, pack)
+    else if (sizeBytes !== pack.sizeBytes)
+      throw blobDamaged(
+        `pack ${pack.name}, which a move has left behind, has ${pack.sizeBytes} bytes there and ${sizeBytes} where it is now`,
+      )
+    await from.remove(pack.name)
     removed += 1
   }
   return removed
 }
 
-async function copyPack({ from, to, signal }: Move, pack: SealedPack): Promise<void> {
+async function copyPack({ from, to, signal }: Copying, pack: SealedPack): Promise<void> {
   // A pack of another size is an incomplete copy.
   await to.remove(pack.name)
   const sink = await to.create(pack.name)

@@ -6,6 +6,8 @@ import type { PackName } from './pack-store.ts'
 /** Content of the `format` file or object. A change of layout that an older program would misread
  *  gets another number. */
 export const packFormat = 'trove-cas 1\n'
+/** Name of the file, or key of the object. */
+export const formatName = 'format'
 
 /** Path relative to the CAS directory, or key in a bucket. */
 export function sealedPackPath(name: PackName): string {

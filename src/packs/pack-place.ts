@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
-import { invalidRequest } from '../core/errors.ts'
+import { asError, invalidRequest, StoreError } from '../core/errors.ts'
 import { type Bucket, readMark, writeMark } from './s3/bucket.ts'
 import { withBucket } from './with-bucket.ts'
 import { ignoringAbsence } from './local/errno.ts'
@@ -19,6 +19,7 @@ import {
   writeInPlace,
 } from './local/file-system.ts'
 import type { PackPlace } from './open-pack-store.ts'
+import { formatName } from './pack-layout.ts'
 
 /** The content of `cas/bucket`. */
 interface Claim extends BucketPlace {
@@ -173,32 +174,58 @@ export async function switchPackPlace(dataDir: string, place: PackPlace): Promis
   await syncDirectory(directory, nodeFileSystem)
 }
 
-/** Where an interrupted move to `place`, stopped after its switch, may have left packs; undefined
- *  if nowhere. */
+/** Where moves have left packs, now that the packs are in `place`: one that was stopped after its
+ *  switch, or before it and given up; undefined if nowhere. `to`: the destination of a move that
+ *  goes on.
+ *  Errors: invalid_request, when such a bucket cannot be accessed; those of the bucket. */
 export async function leftPackPlace(
   dataDir: string,
   place: PackPlace,
+  to: PackPlace = place,
 ): Promise<PackPlace | undefined> {
   const directory = join(dataDir, 'cas')
-  const last = await readClaim(directory, lastFile)
-  // A move out of this bucket that was stopped before its switch has left nothing.
-  const isOther = last !== undefined && formatBucket(last) !== formatPackPlace(place)
-  if (isOther && !(await isTaken(last))) return { kind: 'bucket', bucket: last }
+  for (const file of [lastFile, nextFile]) {
+    const claim = await readClaim(directory, file)
+    // A move out of the current bucket that was stopped before its switch has left nothing.
+    if (claim === undefined || [place, to].map(formatPackPlace).includes(formatBucket(claim)))
+      continue
+    const owner = await ownerOf(claim, join(directory, file))
+    // Otherwise the bucket is another server's by now, and so are the packs there. One that has no
+    // owner had none before packs were moved there, or has none since the last of them was removed.
+    if (owner === claim.owner || (owner === undefined && file === lastFile))
+      return { kind: 'bucket', bucket: claim }
+  }
   const isLeft = place.kind === 'bucket' && (await hasPacks(directory))
   return isLeft ? { kind: 'directory', directory } : undefined
 }
 
-/** Whether the bucket is another server's by now, and so are the packs there. */
-async function isTaken(claim: Claim): Promise<boolean> {
-  const found = await withBucket(claim, async (objects) => await readMark(objects, ownerKey))
-  return found !== undefined && found !== claim.owner
+async function ownerOf(claim: Claim, path: string): Promise<string | undefined> {
+  try {
+    return await withBucket(claim, async (objects) => await readMark(objects, ownerKey))
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    throw refused(
+      `a move has left packs in ${formatBucket(claim)}, which must be removed first: ${asError(error).message}. ` +
+        `If the bucket is gone for good, delete ${path}`,
+      { cause: error },
+    )
+  }
 }
 
-/** Releases the claim on a bucket that no longer holds any packs. */
+/** Leaves a bucket that no longer holds any packs. */
 export async function releasePlace(dataDir: string, place: PackPlace): Promise<void> {
   if (place.kind === 'directory') return
-  await withBucket(place.bucket, async (objects) => await objects.remove(ownerKey))
-  await ignoringAbsence(() => nodeFileSystem.unlink(join(dataDir, 'cas', lastFile)))
+  await withBucket(place.bucket, async (objects) => {
+    await objects.remove(formatName)
+    // Last: from then on another store may claim the bucket.
+    await objects.remove(ownerKey)
+  })
+  const directory = join(dataDir, 'cas')
+  for (const file of [lastFile, nextFile]) {
+    const claim = await readClaim(directory, file)
+    if (claim !== undefined && formatBucket(claim) === formatBucket(place.bucket))
+      await nodeFileSystem.unlink(join(directory, file))
+  }
 }
 
 async function claimBucket(
@@ -236,8 +263,8 @@ function takenOver(dataDir: string, bucket: BucketPlace): Error {
   )
 }
 
-function refused(reason: string): Error {
-  return invalidRequest('TROVE_S3_BUCKET', reason)
+function refused(reason: string, options?: ErrorOptions): Error {
+  return invalidRequest('TROVE_S3_BUCKET', reason, options)
 }
 
 /** Errors: invalid_request. */

@@ -57,7 +57,7 @@ test('all packs are in the new place before the switch, and the old ones go afte
   expect(report).toEqual({ packs: 3, packBytes, packsThereBefore: 0 })
   expect(progress.at(-1)).toBe(1)
   await expectAll(from, packs)
-  expect(await removeMoved(from, to)).toBe(3)
+  expect(await removeMoved({ ...quiet, from, to })).toBe(3)
   await expectAll(to, packs)
   expect(await namesIn(from)).toEqual([])
 })
@@ -108,12 +108,25 @@ test('the store does not switch to a place that does not return what was written
   await expectAll(from, packs)
 })
 
-test('packs left in the old place are removed, except those that the new one lacks', async () => {
+// Those that the new place lacks were removed there since, or are lost there.
+test('an old place is emptied, and what the new one lacks goes there', async () => {
   const [from, to] = [await openPlace(), await openPlace()]
   const packs = await fill(from, 2)
   await movePacks({ ...quiet, from, to, switchOver: async () => {} })
-  const other = await fill(from, 1)
-  expect(await removeMoved(from, to)).toBe(2)
-  await expectAll(from, other)
-  await expectAll(to, packs)
+  const others = await fill(from, 1)
+  expect(await removeMoved({ ...quiet, from, to })).toBe(3)
+  expect(await namesIn(from)).toEqual([])
+  await expectAll(to, new Map([...packs, ...others]))
+})
+
+test('a pack that differs from the one in the new place stays, and neither replaces the other', async () => {
+  const [from, to] = [await openPlace(), await openPlace()]
+  const packs = await fill(from, 1)
+  const [name, bytes] = [...packs][0]!
+  const cut = await to.create(name)
+  await cut.write(bytes.subarray(1))
+  await cut.seal()
+  await expect(removeMoved({ ...quiet, from, to })).rejects.toMatchObject({ code: 'blob_damaged' })
+  await expectAll(from, packs)
+  await expectAll(to, new Map([[name, bytes.subarray(1)]]))
 })

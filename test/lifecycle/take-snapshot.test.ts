@@ -1,8 +1,10 @@
-/** What a metadata snapshot removes from the bucket; others: snapshot.slow.test.ts. */
+/** What a metadata snapshot removes from the bucket, and a store that leaves it; others:
+ *  snapshot.slow.test.ts. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openStoreSeries } from '../../src/lifecycle/snapshot/series.ts'
+import { metadataKey, removeSomeMetadata } from '../../src/lifecycle/snapshot/snapshots.ts'
 import { takeSnapshot } from '../../src/lifecycle/snapshot/take-snapshot.ts'
 import { createLog } from '../../src/log.ts'
 import type { PageCapture, PageSink } from '../../src/metadata/metadata.ts'
@@ -83,4 +85,30 @@ test('a server removes nothing, and sends nothing, once another one has its buck
   fake.requests.length = 0
   await expect(take()).rejects.toMatchObject({ code: 'invalid_request' })
   expect(fake.requests.filter((request) => !request.startsWith('GET'))).toEqual([])
+})
+
+// A restore lists at most 400,000.
+test('of however many objects a store has in the bucket that it leaves, a thousand are listed at a time', async () => {
+  const held = new Set(
+    Array.from({ length: 2001 }, (_, number) =>
+      metadataKey({ kind: 'changes', number, series: '01234567' }),
+    ),
+  )
+  let listed = 0
+  const bucket: Parameters<typeof removeSomeMetadata>[0] = {
+    async *list() {
+      for (const key of held) {
+        listed += 1
+        yield { key, sizeBytes: 1, modifiedAt: 0 }
+      }
+    },
+    remove: async (key) => {
+      held.delete(key)
+    },
+    async *listUploads() {},
+    abortUpload: async () => {},
+  }
+  const left: number[] = []
+  while (await removeSomeMetadata(bucket, async () => {})) left.push(held.size)
+  expect([left, listed]).toEqual([[1001, 1, 0], 2001])
 })

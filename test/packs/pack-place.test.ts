@@ -165,7 +165,8 @@ test('packs move into a bucket, to another, and back, and each place that they l
   expect(ownerOf()).toBe(owner)
   // The move may be given up, or go on.
   expect(await findPackPlace(dataDir, null)).toEqual(directory)
-  expect(await leftPackPlace(dataDir, directory)).toBeUndefined()
+  expect(await leftPackPlace(dataDir, directory)).toMatchObject(inBucket)
+  expect(await leftPackPlace(dataDir, directory, inBucket)).toBeUndefined()
   await switchPackPlace(dataDir, inBucket)
   expect(await findPackPlace(dataDir, bucket)).toEqual(inBucket)
   expect(await leftPackPlace(dataDir, inBucket)).toEqual(directory)

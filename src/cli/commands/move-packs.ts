@@ -1,11 +1,12 @@
 /** `trove move-packs`: moves packs from the data directory into a bucket, back, or to another
  *  bucket. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readServerConfig } from '../../config/config.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { type Move, movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
-import { removeMetadata } from '../../lifecycle/snapshot/snapshots.ts'
-import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
+import { removeSomeMetadata } from '../../lifecycle/snapshot/snapshots.ts'
+import { lockDataDir } from '../../metadata/sqlite/data-lock.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
 import {
   currentPackPlace,
@@ -16,11 +17,14 @@ import {
   requirePlace,
   switchPackPlace,
 } from '../../packs/pack-place.ts'
+import type { PackStore } from '../../packs/pack-store.ts'
+import type { Bucket } from '../../packs/s3/bucket.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { write, writeJson } from '../output/output.ts'
 import { createProgressLines } from '../output/progress.ts'
+import { takeSnapshotHere } from './snapshot.ts'
 
 const flags = {
   data: { value: 'DIR', help: 'data directory (TROVE_DATA); no server may be running on it' },
@@ -39,7 +43,9 @@ export const movePacksCommand: Command<typeof flags> = {
   exitStatuses: [8, 9, 13],
   async run({ flags: given, stdout, stderr, signal }) {
     const { dataDir, packBucket } = readServerConfig({ data: given.data })
-    if (!wasEverLocked(dataDir)) throw new UsageError(`no store in ${dataDir}`)
+    // Without it, the only copy of the metadata may be in a bucket.
+    if (!existsSync(join(dataDir, 'trove.db')))
+      throw new UsageError(`no store in ${dataDir}, which has no trove.db`)
     const lock = lockDataDir(dataDir, 'move-packs')
     try {
       const from = await currentPackPlace(dataDir, packBucket)
@@ -48,9 +54,9 @@ export const movePacksCommand: Command<typeof flags> = {
           ? { kind: 'directory', directory: join(dataDir, 'cas') }
           : { kind: 'bucket', bucket: packBucket }
       const places = { from: formatPackPlace(from), to: formatPackPlace(to) }
+      // This move would forget where earlier ones have left packs.
+      const left = await removeLeft({ dataDir, place: from, to, signal })
       if (places.from === places.to) {
-        const old = await leftPackPlace(dataDir, to)
-        const left = old === undefined ? 0 : await removeOld(dataDir, old, to)
         return await (given.json
           ? writeJson(stdout, { ...places, packs: 0, packBytes: 0, left })
           : write(stdout, describeLeft(places.to, left)))
@@ -74,12 +80,9 @@ async function move(
   // A store that was restored elsewhere has its packs there.
   await requirePlace(dataDir, from)
   await prepareMove(dataDir, to)
-  const source = await openPackStore(from)
-  const target = await openPackStore(to)
-  try {
-    const report = await movePacks({
-      from: source,
-      to: target,
+  const report = await withStores(from, to, async (stores) => {
+    return await movePacks({
+      ...stores,
       switchOver: async () => {
         // It may have been taken over meanwhile.
         await requirePlace(dataDir, from)
@@ -87,29 +90,62 @@ async function move(
       },
       ...watch,
     })
-    // The bucket is another server's, if that took it over just now.
-    const old = from.kind === 'directory' ? from : await leftPackPlace(dataDir, to)
-    if (old !== undefined) await removeOld(dataDir, old, to)
-    return report
-  } finally {
-    await source.close()
-    await target.close()
+  })
+  await removeLeft({ dataDir, place: to, to, signal: watch.signal })
+  return report
+}
+
+interface Leaving {
+  dataDir: string
+  /** Where the packs are. */
+  place: PackPlace
+  /** Where they are moved to next. */
+  to: PackPlace
+  signal: AbortSignal
+}
+
+/** Removes what moves have left in other places than these; returns the number of packs. The
+ *  metadata goes first: without it no other server takes the bucket over. */
+async function removeLeft({ dataDir, place, to, signal }: Leaving): Promise<number> {
+  let isSaved = false
+  const saveMetadata = async (): Promise<void> => {
+    if (place.kind === 'bucket' && !isSaved)
+      await takeSnapshotHere({ dataDir, place: place.bucket, signal })
+    isSaved = true
+  }
+  for (let removed = 0; ;) {
+    // Asked again each time, since another server may have taken it over.
+    const old = await leftPackPlace(dataDir, place, to)
+    if (old === undefined) return removed
+    const removeMetadata = async (objects: Bucket): Promise<boolean> =>
+      await removeSomeMetadata(objects, saveMetadata)
+    if (old.kind === 'bucket' && (await withBucket(old.bucket, removeMetadata))) continue
+    await requirePlace(dataDir, place)
+    removed += await withStores(
+      old,
+      place,
+      async (stores) => await removeMoved({ ...stores, signal }),
+    )
+    await releasePlace(dataDir, old)
+    if (old.kind === 'directory') return removed
   }
 }
 
-/** Removes the packs that a move has left in the old place; returns their number. The metadata goes
- *  first: without it no other server takes the bucket over. */
-async function removeOld(dataDir: string, from: PackPlace, to: PackPlace): Promise<number> {
-  if (from.kind === 'bucket') await withBucket(from.bucket, removeMetadata)
+async function withStores<T>(
+  from: PackPlace,
+  to: PackPlace,
+  work: (stores: { from: PackStore; to: PackStore }) => Promise<T>,
+): Promise<T> {
   const source = await openPackStore(from)
-  const target = await openPackStore(to)
   try {
-    const removed = await removeMoved(source, target)
-    await releasePlace(dataDir, from)
-    return removed
+    const target = await openPackStore(to)
+    try {
+      return await work({ from: source, to: target })
+    } finally {
+      await target.close()
+    }
   } finally {
     await source.close()
-    await target.close()
   }
 }
 

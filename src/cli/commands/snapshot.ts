@@ -49,6 +49,14 @@ async function snapshotOf(
     throw new UsageError(
       'TROVE_S3_BUCKET is not set, so the packs are on the disk: `trove backup` copies this store',
     )
+  return await takeSnapshotHere({ dataDir, place, signal, onProgress })
+}
+
+/** Takes a snapshot of a store without a server. */
+export async function takeSnapshotHere(
+  options: Parameters<typeof takeSnapshot>[1],
+): Promise<WireSnapshotReport> {
+  const { dataDir, place } = options
   // Nobody writes meanwhile; what a process that was killed left in the log is captured.
   const path = join(dataDir, 'trove.db')
   const ended = (error: Error): void => {
@@ -58,7 +66,7 @@ async function snapshotOf(
   const { capture } = keeper
   const series = openStoreSeries({ dataDir, place, capture, intervalMs: null, log })
   try {
-    return await takeSnapshot(series, { dataDir, place, signal, onProgress })
+    return await takeSnapshot(series, options)
   } finally {
     await series.close()
     await keeper.close()

@@ -12,7 +12,7 @@
  *  The keys of the data directory are left out: who may read the bucket could otherwise mint
  *  tokens. */
 import { randomBytes } from 'node:crypto'
-import { tooLarge } from '../../core/errors.ts'
+import { hasCode, tooLarge } from '../../core/errors.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 
 export interface MetadataObject {
@@ -55,25 +55,62 @@ export async function listMetadata(
   most = objectsMax,
 ): Promise<MetadataObject[]> {
   const found: MetadataObject[] = []
-  for await (const { key, sizeBytes, modifiedAt: takenAt } of bucket.list(snapshotFolder)) {
-    const [, digits, series, end] = /(\d{10})-([0-9a-f]{8})\.(db|changes)\.gz$/.exec(key) ?? []
-    if (series === undefined) continue
-    const kind = end === ends.snapshot ? 'snapshot' : 'changes'
-    const object = { kind, number: Number(digits), series } as const
-    if (key !== metadataKey(object)) continue
+  for await (const object of eachOf(bucket)) {
     if (found.length === most)
       throw tooLarge(
         'metadata objects of a bucket',
         most,
         `the bucket has more than ${most} metadata snapshots and changes below ${snapshotFolder}`,
       )
-    found.push({ ...object, key, sizeBytes, takenAt })
+    found.push(object)
   }
   return found.toSorted((a, b) => b.number - a.number)
 }
 
-/** Removes all snapshots and changes of a store that leaves the bucket. Errors: those of the
- *  bucket. */
-export async function removeMetadata(bucket: Bucket): Promise<void> {
-  for (const { key } of await listMetadata(bucket)) await bucket.remove(key)
+/** Oldest first. */
+async function* eachOf(
+  bucket: Pick<Bucket, 'list'>,
+): AsyncGenerator<MetadataObject, void, undefined> {
+  for await (const { key, sizeBytes, modifiedAt: takenAt } of bucket.list(snapshotFolder)) {
+    const [, digits, series, end] = /(\d{10})-([0-9a-f]{8})\.(db|changes)\.gz$/.exec(key) ?? []
+    if (series === undefined) continue
+    const kind = end === ends.snapshot ? 'snapshot' : 'changes'
+    const object = { kind, number: Number(digits), series } as const
+    if (key === metadataKey(object)) yield { ...object, key, sizeBytes, takenAt }
+  }
+}
+
+/** Objects that are removed before it is asked again whose the bucket is. */
+const batchObjects = 1000
+
+/** Removes snapshots and changes of a store that leaves the bucket, oldest first: a server that
+ *  takes it over meanwhile restores the newest. To be repeated until it returns false, when there
+ *  were none left, nor parts of any. `beforeFirst` is called before something is removed.
+ *  Errors: those of the bucket and of `beforeFirst`. */
+export async function removeSomeMetadata(
+  bucket: Pick<Bucket, 'list' | 'remove' | 'listUploads' | 'abortUpload'>,
+  beforeFirst: () => Promise<void>,
+): Promise<boolean> {
+  const batch: string[] = []
+  for await (const { key } of eachOf(bucket)) {
+    batch.push(key)
+    if (batch.length === batchObjects) break
+  }
+  if (batch.length === 0) await removeUnfinished(bucket)
+  else await beforeFirst()
+  for (const key of batch) await bucket.remove(key)
+  return batch.length > 0
+}
+
+/** Removes what was sent in part, except in this series. Errors: those of the bucket. */
+export async function removeUnfinished(
+  bucket: Pick<Bucket, 'listUploads' | 'abortUpload'>,
+  except?: string,
+): Promise<void> {
+  for await (const upload of bucket.listUploads(snapshotFolder)) {
+    if (except !== undefined && upload.key.includes(except)) continue
+    await bucket.abortUpload(upload).catch((error: unknown) => {
+      if (!hasCode(error, 'not_found')) throw error
+    })
+  }
 }

@@ -10,7 +10,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BucketPlace } from '../../core/bucket-place.ts'
-import { hasCode } from '../../core/errors.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 import { requireBucket } from '../../packs/pack-place.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
@@ -21,7 +20,7 @@ import {
   listMetadata,
   metadataKey,
   type MetadataObject,
-  snapshotFolder,
+  removeUnfinished,
   snapshotsKept,
 } from './snapshots.ts'
 
@@ -84,16 +83,6 @@ export async function takeSnapshot(
     await removeUnneeded(bucket, earlier)
     return report
   })
-}
-
-/** Removes what was sent in part in other series than the running one. */
-async function removeUnfinished(bucket: Bucket, series: string): Promise<void> {
-  for await (const upload of bucket.listUploads(snapshotFolder)) {
-    if (upload.key.includes(series)) continue
-    await bucket.abortUpload(upload).catch((error: unknown) => {
-      if (!hasCode(error, 'not_found')) throw error
-    })
-  }
 }
 
 /** `earlier`: what was there before this snapshot, newest first. */

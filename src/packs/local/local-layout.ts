@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { invalidRequest, type StoreError } from '../../core/errors.ts'
 import { type PackFileSystem, makeDirectory, readSmallFile, writeInPlace } from './file-system.ts'
-import { packFormat, sealedPackPath } from '../pack-layout.ts'
+import { formatName, packFormat, sealedPackPath } from '../pack-layout.ts'
 import type { PackName } from '../pack-store.ts'
 
 /** Every path in the CAS directory is built here. */
@@ -24,7 +24,7 @@ export function createLocalPaths(directory: string): LocalPaths {
   const fanOut = (name: PackName): string => join(sealed, name.slice(0, 2))
   return {
     directory,
-    format: join(directory, 'format'),
+    format: join(directory, formatName),
     sealed,
     staging,
     fanOut,

@@ -3,12 +3,11 @@
 import { randomBytes } from 'node:crypto'
 import { hasCode, invalidRequest, storeError } from '../../core/errors.ts'
 import { type Bucket, readMark, writeMark } from './bucket.ts'
-import { checkPackName, checkSlice, packFormat, sealedPackPath } from '../pack-layout.ts'
+import { checkPackName, checkSlice, formatName, packFormat, sealedPackPath } from '../pack-layout.ts'
 import type { PackName, PackStore } from '../pack-store.ts'
 import { createS3Sink } from './s3-sink.ts'
 
 const folder = 'packs/'
-const formatKey = 'format'
 /** Object times are truncated to whole seconds. */
 const clockGrainMs = 999
 
@@ -107,7 +106,7 @@ function createReading(): {
 }
 
 async function ensureFormat(bucket: Bucket): Promise<void> {
-  const found = await readMark(bucket, formatKey)
+  const found = await readMark(bucket, formatName)
   if (found === packFormat) return
   if (found !== undefined) {
     throw refused(
@@ -116,7 +115,7 @@ async function ensureFormat(bucket: Bucket): Promise<void> {
   }
   for await (const _ of bucket.list(folder))
     throw refused('has packs but no object "format", so their format is unknown')
-  await writeMark(bucket, formatKey, packFormat)
+  await writeMark(bucket, formatName, packFormat)
 }
 
 function refused(what: string): Error {
