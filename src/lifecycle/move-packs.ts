@@ -5,7 +5,7 @@ import { createDigestHasher, type Digest } from '../core/bytes/digest.ts'
 import { blobDamaged, digestMismatch } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { pagesOf } from '../core/slices.ts'
-import { type PackStore, type SealedPack, sizesOf } from '../packs/pack-store.ts'
+import { type PackName, type PackStore, type SealedPack, sizesOf } from '../packs/pack-store.ts'
 
 export interface MoveReport {
   packs: number
@@ -48,18 +48,22 @@ export async function movePacks(move: Move): Promise<MoveReport> {
   return report
 }
 
-/** Empties a place in which a move has left packs; returns how many. What `to`, where the packs of
- *  the store are now, lacks goes there first: whether the store still needs it is not known here,
- *  and a server removes it if not.
+/** Empties a place in which a move has left packs; returns how many. `to`: where the packs of the
+ *  store are now. What it lacks goes there first if the metadata knows it. Otherwise it was removed
+ *  there, and would look like a part of another store.
  *  Errors: blob_damaged (a pack differs between the places), and as `movePacks`. */
-export async function removeMoved({ from, to, signal }: Copying): Promise<number> {
+export async function removeMoved({
+  isKnown,
+  ...copying
+}: Copying & { isKnown(name: PackName): Promise<boolean> }): Promise<number> {
+  const { from, to, signal } = copying
   const present = await sizesOf(to)
   let removed = 0
   for await (const pack of from.list()) {
     signal.throwIfAborted()
     const sizeBytes = present.get(pack.name)
-    if (sizeBytes === undefined) await copyPack({ from, to, signal }, pack)
-    else if (sizeBytes !== pack.sizeBytes)
+    if (sizeBytes === undefined && (await isKnown(pack.name))) await copyPack(copying, pack)
+    if (sizeBytes !== undefined && sizeBytes !== pack.sizeBytes)
       throw blobDamaged(
         `pack ${pack.name}, which a move has left behind, has ${pack.sizeBytes} bytes there and ${sizeBytes} where it is now`,
       )

@@ -7,6 +7,7 @@ import { counted, formatSizeBytes } from '../../core/units.ts'
 import { type Move, movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
 import { removeSomeMetadata } from '../../lifecycle/snapshot/snapshots.ts'
 import { lockDataDir } from '../../metadata/sqlite/data-lock.ts'
+import { openSqliteMetadata } from '../../metadata/sqlite/sqlite.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
 import {
   currentPackPlace,
@@ -44,7 +45,7 @@ export const movePacksCommand: Command<typeof flags> = {
   async run({ flags: given, stdout, stderr, signal }) {
     const { dataDir, packBucket } = readServerConfig({ data: given.data })
     // Without it, the only copy of the metadata may be in a bucket.
-    if (!existsSync(join(dataDir, 'trove.db')))
+    if (!existsSync(databaseOf(dataDir)))
       throw new UsageError(`no store in ${dataDir}, which has no trove.db`)
     const lock = lockDataDir(dataDir, 'move-packs')
     try {
@@ -121,21 +122,22 @@ async function removeLeft({ dataDir, place, to, signal }: Leaving): Promise<numb
       await removeSomeMetadata(objects, saveMetadata)
     if (old.kind === 'bucket' && (await withBucket(old.bucket, removeMetadata))) continue
     await requirePlace(dataDir, place)
-    removed += await withStores(
-      old,
-      place,
-      async (stores) => await removeMoved({ ...stores, signal }),
-    )
+    const metadata = openSqliteMetadata({ path: databaseOf(dataDir) })
+    try {
+      const isKnown = metadata.hasPack
+      const work: Work<number> = async (stores) => await removeMoved({ ...stores, isKnown, signal })
+      removed += await withStores(old, place, work)
+    } finally {
+      await metadata.close()
+    }
     await releasePlace(dataDir, old)
     if (old.kind === 'directory') return removed
   }
 }
 
-async function withStores<T>(
-  from: PackPlace,
-  to: PackPlace,
-  work: (stores: { from: PackStore; to: PackStore }) => Promise<T>,
-): Promise<T> {
+type Work<T> = (stores: { from: PackStore; to: PackStore }) => Promise<T>
+
+async function withStores<T>(from: PackPlace, to: PackPlace, work: Work<T>): Promise<T> {
   const source = await openPackStore(from)
   try {
     const target = await openPackStore(to)
@@ -147,6 +149,10 @@ async function withStores<T>(
   } finally {
     await source.close()
   }
+}
+
+function databaseOf(dataDir: string): string {
+  return join(dataDir, 'trove.db')
 }
 
 function describeLeft(to: string, left: number): string {
