@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
 import { asError, invalidRequest, StoreError } from '../core/errors.ts'
+import { elsewhere, foreign, ownerKey, refused, takenOver } from './pack-place-errors.ts'
 import { type Bucket, readMark, writeMark } from './s3/bucket.ts'
 import { withBucket } from './with-bucket.ts'
 import { ignoringAbsence } from './local/errno.ts'
@@ -26,7 +27,6 @@ interface Claim extends BucketPlace {
   owner: string
 }
 
-const ownerKey = 'owner'
 /** Claim on a bucket that packs are being moved to, until all of them are there. */
 const nextFile = 'bucket.next'
 const claimFile = 'bucket'
@@ -239,32 +239,16 @@ async function claimBucket(
   const found = await readMark(objects, ownerKey)
   if (found !== undefined && found !== claim?.owner)
     throw claim === undefined ? foreign(bucket) : takenOver(dataDir, bucket)
+  // A service that has a bucket of the same name would look like one that has lost all packs.
+  if (found === undefined && claim !== undefined && claim.endpoint !== bucket.endpoint)
+    throw elsewhere(claim, bucket)
   const owner = claim?.owner ?? randomBytes(16).toString('hex')
   // Written locally first: an owner object without a local claim would count as another store's.
-  if (claim === undefined) await writeClaim(directory, file, { ...bucket, owner })
+  // Again when the bucket is reached in another way: the settings may name another one next time.
+  if (claim?.endpoint !== bucket.endpoint || claim.region !== bucket.region)
+    await writeClaim(directory, file, { ...bucket, owner })
   if (found !== undefined || (await objects.writeNew(ownerKey, Buffer.from(owner)))) return
   if ((await readMark(objects, ownerKey)) !== owner) throw foreign(bucket)
-}
-
-function foreign(bucket: BucketPlace): Error {
-  const place = formatBucket(bucket)
-  return refused(
-    `${place} holds the packs of another store; sharing a bucket would make each delete the packs of the other. ` +
-      `If the server of that store is lost, \`trove recover --from-snapshot\` takes its place; ` +
-      `if the store is gone for good, delete the object ${place}/${ownerKey}`,
-  )
-}
-
-function takenOver(dataDir: string, bucket: BucketPlace): Error {
-  return refused(
-    `another server has taken over ${formatBucket(bucket)} and goes on with this store; ` +
-      `what ${dataDir} holds is out of date, and what was uploaded here since is not in the store. ` +
-      `To take the place of that server, empty the directory and start with TROVE_RESTORE=on, or run \`trove recover --from-snapshot\``,
-  )
-}
-
-function refused(reason: string, options?: ErrorOptions): Error {
-  return invalidRequest('TROVE_S3_BUCKET', reason, options)
 }
 
 /** Errors: invalid_request. */

@@ -31,12 +31,9 @@ beforeEach(async () => {
 })
 
 /** Moves to a folder of the bucket, or into the data directory. */
-async function move(to?: string): Promise<Outcome> {
+async function move(to?: string, endpoint = fake.endpoint): Promise<Outcome> {
   return await runTroveInside(['move-packs', '--data', dataDir], {
-    ...(to !== undefined && {
-      TROVE_S3_BUCKET: `store/${to}`,
-      TROVE_S3_ENDPOINT: fake.endpoint,
-    }),
+    ...(to !== undefined && { TROVE_S3_BUCKET: `store/${to}`, TROVE_S3_ENDPOINT: endpoint }),
     TROVE_LOG_LEVEL: 'error',
     AWS_ACCESS_KEY_ID: 'key',
     AWS_SECRET_ACCESS_KEY: 'secret',
@@ -146,6 +143,17 @@ test('a bucket that another server takes over while it is emptied keeps its pack
   }
   await moved('b')
   expect(keysIn('a')).toEqual([...claims, ...packs])
+})
+
+test('packs are not already in a bucket of the same name of another service', async () => {
+  await moved('a')
+  const second = await startFakeS3()
+  onTestFinished(() => second.close())
+  expect(await move('a', second.endpoint)).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining(`s3://store/a of ${fake.endpoint}`) as string,
+  })
+  expect([second.objects.size, keysIn('a')]).toEqual([0, [...claims, ...packs]])
 })
 
 test('a store without its database is not moved, since a bucket may have the only copy', async () => {

@@ -143,6 +143,64 @@ test('a bucket belongs to one store, until another takes it over', async () => {
   await expect(requirePlace(second, inBucket)).rejects.toThrow(/another store/)
 })
 
+test('a bucket of the same name of another service is another one, unless the packs are there', async () => {
+  await findPackPlace(dataDir, bucket)
+  const second = await startFakeS3()
+  onTestFinished(() => second.close())
+  const there = placeIn(second)
+  await expect(findPackPlace(dataDir, there)).rejects.toThrow(
+    `are in s3://store/ci of ${fake.endpoint}, but TROVE_S3_ENDPOINT is ${second.endpoint}`,
+  )
+  expect(second.objects.size).toBe(0)
+  // The service has moved to another address. A move reaches it there, when the settings name the
+  // destination.
+  second.objects.set('ci/owner', fake.objects.get('ci/owner')!)
+  await findPackPlace(dataDir, there)
+  expect(await currentPackPlace(dataDir, null)).toMatchObject({ bucket: there })
+  await requirePlace(dataDir, { kind: 'bucket', bucket: there })
+})
+
+/** Lets writes that depend on there being no object fail. */
+function refuseNew(refuse: FakeS3['before']): void {
+  fake.before = async (request, response) =>
+    response.req.headers['if-none-match'] === '*' ? await refuse(request, response) : undefined
+}
+
+test('a bucket is claimed where the service lacks conditional writes', async () => {
+  const lacking = answering(501, 'NotImplemented')
+  refuseNew(lacking)
+  await findPackPlace(dataDir, bucket)
+  await requirePlace(dataDir, inBucket)
+  refuseNew(async (request, response) => {
+    fake.objects.set('other/owner', { bytes: Buffer.from('another'), modifiedAt: 0 })
+    return await lacking(request, response)
+  })
+  await expect(findPackPlace(testDirectory(), other)).rejects.toThrow(/another store/)
+  expect(ownerOf('other/')).toBe('another')
+})
+
+test('a bucket is claimed although the first answer to that is lost', async () => {
+  let lost = 0
+  fake.after = async (request, response) => {
+    if (request !== 'PUT ci/owner' || lost++ > 0) return undefined
+    response.destroy()
+    return 'answered'
+  }
+  await findPackPlace(dataDir, bucket)
+  await requirePlace(dataDir, inBucket)
+  expect(lost).toBe(2)
+})
+
+test.each([
+  [403, 'AccessDenied', /cannot access .*AccessDenied/],
+  [409, 'ConditionalRequestConflict', /does not respond/],
+])('a bucket that cannot be claimed (%i %s) is not said to be of another store', async (...of) => {
+  const [status, code, message] = of
+  refuseNew(answering(status, code))
+  await expect(findPackPlace(dataDir, bucket)).rejects.toThrow(message)
+  expect(ownerOf()).toBeUndefined()
+})
+
 test('of two stores that claim a bucket at once, one gets it', async () => {
   const stores = [dataDir, testDirectory()]
   const outcomes = await Promise.allSettled(stores.map((at) => findPackPlace(at, bucket)))

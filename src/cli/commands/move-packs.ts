@@ -11,6 +11,7 @@ import { openSqliteMetadata } from '../../metadata/sqlite/sqlite.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
 import {
   currentPackPlace,
+  findPackPlace,
   formatPackPlace,
   leftPackPlace,
   prepareMove,
@@ -55,6 +56,8 @@ export const movePacksCommand: Command<typeof flags> = {
           ? { kind: 'directory', directory: join(dataDir, 'cas') }
           : { kind: 'bucket', bucket: packBucket }
       const places = { from: formatPackPlace(from), to: formatPackPlace(to) }
+      // A bucket of another service may have the same name.
+      if (places.from === places.to) await findPackPlace(dataDir, packBucket)
       // This move would forget where earlier ones have left packs.
       const left = await removeLeft({ dataDir, place: from, to, signal })
       if (places.from === places.to) {
