@@ -254,6 +254,9 @@ export interface PublishingMetadata {
     sessionId: string,
     manifest: ManifestSummary,
   ): Promise<{ manifestId: number; entryCount: number; exists: boolean }>
+  /** Begins a manifest even if the project already has it, so that the session must lease each
+   *  of its files. Returns its id. */
+  stageNewManifest(sessionId: string, manifest: ManifestSummary): Promise<number>
   /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of
    *  earlier pages. Returns them with the places of their files. The session must lease each
    *  file: directly, or, for page entries, through the manifest they were read from.

@@ -136,6 +136,8 @@ describe('a job that reads only its own run', () => {
 
     const manifest = `/uploads/${opened.id}/manifest?${query}`
     expect(await missingOf(await post(manifest, gzipSync(text), token))).toEqual([0])
+    const unsent = await post(`/uploads/${opened.id}/commit`, own, token)
+    expect(await problemOf(unsent)).toMatchObject({ status: 409, code: 'upload_incomplete' })
     const again = await server.send(`/api/v1/uploads/${opened.id}/missing`, { token })
     expect(await missingOf(again)).toEqual([0])
     const changes = await post(`${manifest}&base=${offer.treeDigest}`, gzipSync(text), token)

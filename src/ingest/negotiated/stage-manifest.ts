@@ -12,11 +12,7 @@ import {
   type ManifestSummary,
 } from '../../core/manifest/manifest.ts'
 import { type Change, changedPath } from '../../core/manifest/manifest-changes.ts'
-import {
-  createRepresentationMeter,
-  measureRepresentations,
-  type RepresentationLengths,
-} from '../../egress/measure.ts'
+import { createRepresentationMeter, type RepresentationLengths } from '../../egress/measure.ts'
 import type { PageEntry } from '../../metadata/metadata.ts'
 import type { IngestPorts } from '../session.ts'
 import { incomplete } from './incomplete.ts'
@@ -30,7 +26,9 @@ export interface StagedManifest {
   measured: RepresentationLengths
 }
 
-/** Errors: upload_incomplete, not_found (a blob of a whole manifest that the session has not
+/** Stages it even if the project has an equal manifest, which the caller may not be allowed to read
+ *  (invariant 10): only files that the session has leased get into it.
+ *  Errors: upload_incomplete, not_found (a blob of a whole manifest that the session has not
  *  leased), length_mismatch, duplicate_path. */
 export async function stageOfferedTree(
   ports: IngestPorts,
@@ -49,9 +47,7 @@ async function stageWhole(
   { sessionId, tree }: Offer,
   { summary, signal }: { summary: ManifestSummary; signal: AbortSignal | undefined },
 ): Promise<StagedManifest> {
-  const { exists, ...staged } = await metadata.stageManifest(sessionId, summary)
-  const { manifestId } = staged
-  if (exists) return { ...staged, measured: await measureRepresentations(metadata, manifestId) }
+  const manifestId = await metadata.stageNewManifest(sessionId, summary)
   const hasher = createManifestHasher()
   const meter = createRepresentationMeter()
   let page = 0
@@ -66,7 +62,7 @@ async function stageWhole(
   }
   // A faulty client can send pages again at any time, so the digest is verified here.
   if (hasher.summary().treeDigest !== tree.treeDigest) throw incomplete('manifest', 1)
-  return { ...staged, measured: meter.lengths() }
+  return { manifestId, entryCount: summary.entryCount, measured: meter.lengths() }
 }
 
 /** Merges the changes into the base. Entries that the changes leave alone need no lookup by digest.
@@ -77,9 +73,7 @@ async function stageChanged(
   { base, signal }: { base: number; signal: AbortSignal | undefined },
 ): Promise<StagedManifest> {
   const { metadata } = ports
-  const { exists, ...staged } = await metadata.stageManifest(sessionId, offered)
-  const { manifestId } = staged
-  if (exists) return { ...staged, measured: await measureRepresentations(metadata, manifestId) }
+  const manifestId = await metadata.stageNewManifest(sessionId, offered)
   const hasher = createManifestHasher()
   const checkTree = createTreeCheck()
   const meter = createRepresentationMeter()
@@ -120,7 +114,7 @@ async function stageChanged(
     made.fileCount === offered.fileCount &&
     made.logicalBytes === offered.logicalBytes
   if (!isAsOffered) throw incomplete('manifest', 1)
-  return { ...staged, measured: meter.lengths() }
+  return { manifestId, entryCount: offered.entryCount, measured: meter.lengths() }
 }
 
 interface Merger {

@@ -107,7 +107,7 @@ export function openSqliteMetadata({
     ...createKnownTrees(connection),
     ...createPackMethods(connection, damage),
     addComposite: createCompositeAddition(connection),
-    stageManifest: createManifestOpening(connection),
+    ...createManifestOpening(connection),
     stageManifestPage: createPageStaging(connection),
     ...createContentStaging(connection),
     commitArtifact: createCommit(connection, change),

@@ -385,6 +385,25 @@ export function publishingContract(store: Store): void {
     }
   })
 
+  test('a manifest begun anew takes no file from an equal one of the project, which its artifact then uses', async () => {
+    const run = await seedRun(store())
+    const first = await seedArtifact(store(), run, { a: 'one' })
+    const entries = entriesOf({ a: 'one' })
+    const { treeDigest } = first
+    const summary = { treeDigest, entryCount: 1, fileCount: 1, logicalBytes: 3 }
+    const session = await openSession(store(), run)
+    const stage = async (): Promise<number> => {
+      const manifestId = await store().stageNewManifest(session, summary)
+      await store().stageManifestPage(session, manifestId, 0, entries)
+      return manifestId
+    }
+    await expect(stage()).rejects.toMatchObject({ code: 'not_found' })
+    await addContents(store(), session, ['one'])
+    const wanted = newArtifact(run, await stage(), { name: 'second' })
+    const { artifact } = await store().commitArtifact(session, wanted)
+    expect(artifact).toMatchObject({ treeDigest, manifestId: first.manifestId })
+  })
+
   test('pages that are out of order, too long or staged by another session are bugs', async () => {
     const run = await seedRun(store())
     const [session, other] = [await openSession(store(), run), await openSession(store(), run)]

@@ -55,6 +55,7 @@ export const servedBy: Record<Method, 'writer' | 'reader'> = {
   addPack: 'writer',
   addComposite: 'writer',
   stageManifest: 'writer',
+  stageNewManifest: 'writer',
   unstageManifests: 'writer',
   stageManifestPage: 'writer',
   stageTimes: 'writer',

@@ -6,13 +6,16 @@ import { digestToBytes } from '../../../core/bytes/digest.ts'
 import { comparePaths } from '../../../core/manifest/entry.ts'
 import { notFound } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
+import type { ManifestSummary } from '../../../core/manifest/manifest.ts'
 import { type PageEntry, encodeManifestPage } from '../../manifest-page.ts'
 import type { Metadata, StoredEntry } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createReferenceInsertion } from './reference-insertion.ts'
-import { createManifestLeaser, createSessionFinder } from '../blobs/leases.ts'
+import { createManifestLeaser, createSessionFinder, type SessionRow } from '../blobs/leases.ts'
 
-export function createManifestOpening(connection: Connection): Metadata['stageManifest'] {
+export function createManifestOpening(
+  connection: Connection,
+): Pick<Metadata, 'stageManifest' | 'stageNewManifest'> {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const findLive = prepare<[number, Buffer], { id: number; entryCount: number }>(
@@ -29,27 +32,30 @@ export function createManifestOpening(connection: Connection): Metadata['stageMa
        page_count, staged_entries, fresh_bytes, project_fresh_bytes)
      VALUES (?, ?, ?, ?, ?, ${manifestState.staged}, ?, 0, 0, 0, 0) RETURNING id`,
   )
+  const begin = (session: SessionRow, manifest: ManifestSummary): number => {
+    dropStaged.run(session.id)
+    const { treeDigest, entryCount, fileCount, logicalBytes } = manifest
+    const digest = digestToBytes(treeDigest)
+    const counts = [entryCount, fileCount, logicalBytes] as const
+    return insert.get(session.projectId, digest, ...counts, session.id)!.id
+  }
 
-  return async (sessionName, { treeDigest, entryCount, fileCount, logicalBytes }) =>
-    stage(() => {
-      const session = findSession(sessionName)
-      const digest = digestToBytes(treeDigest)
-      dropStaged.run(session.id)
-      const live = findLive.get(session.projectId, digest)
-      if (live) {
+  return {
+    stageManifest: async (sessionName, manifest) =>
+      stage(() => {
+        const session = findSession(sessionName)
+        const live = findLive.get(session.projectId, digestToBytes(manifest.treeDigest))
+        if (live === undefined) {
+          const { entryCount } = manifest
+          return { manifestId: begin(session, manifest), entryCount, exists: false }
+        }
+        dropStaged.run(session.id)
         leaseManifest(session.id, live.id, 'publish')
         return { manifestId: live.id, entryCount: live.entryCount, exists: true }
-      }
-      const row = insert.get(
-        session.projectId,
-        digest,
-        entryCount,
-        fileCount,
-        logicalBytes,
-        session.id,
-      )
-      return { manifestId: row!.id, entryCount, exists: false }
-    })
+      }),
+    stageNewManifest: async (sessionName, manifest) =>
+      stage(() => begin(findSession(sessionName), manifest)),
+  }
 }
 
 interface StagedManifestRow {
