@@ -68,7 +68,10 @@ test('the same version again from its start is not joined to what is there', asy
   )
 })
 
-test('a version that ends before what is there does not count as the end', async () => {
+test.each([
+  ['before', 2],
+  ['just after', 3],
+])('a version that ends %s what is there does not count as the end', async (_, totalBytes) => {
   const shorter: Answer = (response) => {
     response.writeHead(416, { 'content-type': 'application/problem+json' }).end(
       JSON.stringify({
@@ -78,7 +81,7 @@ test('a version that ends before what is there does not count as the end', async
         detail: 'it is shorter',
         code: 'range_not_satisfiable',
         retryable: false,
-        totalBytes: 2,
+        totalBytes,
       }),
     )
   }

@@ -54,8 +54,12 @@ export async function* readResumed(
       return
     } catch (error) {
       signal.throwIfAborted()
-      // The connection broke after the last byte but before the end of the body.
-      if (hasCode(error, 'range_not_satisfiable') && error.details.totalBytes === position.bytes)
+      // The connection broke after the last byte but before the end of the body. What was announced
+      // counts, since something on the way that ignores If-Range can mean another version.
+      if (
+        hasCode(error, 'range_not_satisfiable') &&
+        position.bytes === (position.totalBytes ?? error.details.totalBytes)
+      )
         return
       if (!(error instanceof NetworkError) || error instanceof NotResumable) throw error
       // When nothing has been received, `openAnswer` has already retried often enough.
