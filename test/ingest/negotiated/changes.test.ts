@@ -1,4 +1,5 @@
 /** A tree offered as changes to an earlier one is the same as one offered whole. */
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -12,6 +13,7 @@ import {
   type ManifestSummary,
 } from '../../../src/core/manifest/manifest.ts'
 import { changesHeader, formatRemoval } from '../../../src/core/manifest/manifest-changes.ts'
+import { findBlob } from '../../metadata/find-blob.ts'
 import { releaseAll, sweepBlobs } from '../../metadata/sweep-all.ts'
 import { openStore, type TestStore } from '../open-store.ts'
 import { openSession, record, type Session } from './open-session.ts'
@@ -259,6 +261,20 @@ describe('changes', () => {
     })
     await send(session, changesOf(base, head).changed, [0], head)
     expect(await commit(session, summaryOf(head))).toMatchObject({ created: true })
+  })
+
+  test('to a tree of which a file is found damaged are asked for again as a whole', async () => {
+    const store = await openStore()
+    await uploadWhole(store, base)
+    const session = await openSession(store, 'mine/app')
+    const missing = await offer(session, summaryOf(base), summaryOf(head), lines)
+    await send(session, changesOf(base, head).changed, missing, head)
+    const blob = await findBlob(join(store.directory, 'trove.db'), digestOf('two'))
+    await store.metadata.markDamaged(blob!.copy!)
+    await expect(commit(session, summaryOf(head))).rejects.toMatchObject({
+      code: 'upload_incomplete',
+      details: { what: 'manifest' },
+    })
   })
 
   test('keep what the base has while they are in progress', async () => {
