@@ -6,7 +6,7 @@ import { crc32 } from '../core/bytes/crc32.ts'
 import { digestOf } from '../core/bytes/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { pagesOf } from '../core/slices.ts'
+import { groupsOf, pagesOf } from '../core/slices.ts'
 import { decodeCopy } from './codec/codec.ts'
 import { checksOf } from './format/page-checks.ts'
 import {
@@ -92,17 +92,64 @@ async function* walkHeaders(
 const joiningBytesMax = limits.chunkThresholdBytes * 4 + 1024
 const inMemoryBytesMax = 4 * limits.checkPageBytes
 
+/** Identifies copies of a pack, given in the order of their offsets; yields the readings of each
+ *  (`recognizeCopy`), in that order. Small neighbours are read together: each read of a bucket is a
+ *  request. */
+export async function* recognizeCopies(
+  store: Store,
+  name: PackName,
+  entries: readonly PackCopyEntry[],
+): AsyncGenerator<NewCopy[], void, undefined> {
+  for (const group of groupsOf(entries, fits)) {
+    const near = group.length > 1 ? await readTogether(store, name, group) : store
+    for (const entry of group) yield await recognizeCopy(near, name, entry)
+  }
+}
+
+function fits(group: readonly [PackCopyEntry, ...PackCopyEntry[]], entry: PackCopyEntry): boolean {
+  const [first] = group
+  return (
+    isSmall(first) &&
+    isSmall(entry) &&
+    endOf(entry) - first.offset <= limits.readWindowBytes &&
+    entry.offset >= endOf(group.at(-1)!)
+  )
+}
+
+function endOf({ offset, lengthBytes }: PackCopyEntry): number {
+  return offset + lengthBytes
+}
+
+/** Returns a store that reads only within the group. */
+async function readTogether(
+  store: Store,
+  name: PackName,
+  group: readonly [PackCopyEntry, ...PackCopyEntry[]],
+): Promise<Store> {
+  const begin = group[0].offset
+  try {
+    const bytes = await store.read(name, begin, endOf(group.at(-1)!) - begin)
+    return {
+      read: async (_, offset, lengthBytes) =>
+        bytes.subarray(offset - begin, offset - begin + lengthBytes),
+    }
+  } catch (error) {
+    if (!hasCode(error, 'blob_damaged')) throw error
+    // One bad sector is no reason to give up its neighbours.
+    return store
+  }
+}
+
 /** Identifies a copy by its content. None when it is damaged: it does not decode to the size in the
  *  pack, or does not match its name. Two for empty content: every deflate program stores it as the
  *  two bytes that end a joining stream, so it is our own stream or a foreign one. */
-export async function recognizeCopy(
+async function recognizeCopy(
   store: Store,
   name: PackName,
   entry: PackCopyEntry,
 ): Promise<NewCopy[]> {
-  const isSmall = entry.lengthBytes <= inMemoryBytesMax && entry.sizeBytes <= 4 * inMemoryBytesMax
   try {
-    const copy = await (isSmall ? recognizeSmall : recognizeLarge)(store, name, entry)
+    const copy = await (isSmall(entry) ? recognizeSmall : recognizeLarge)(store, name, entry)
     const { digest, crc32: actual } = copy.blob
     const isNamed = entry.name.startsWith(memberNamePrefix(digest))
     if (!isNamed || actual !== (entry.crc32 ?? actual)) return []
@@ -112,6 +159,10 @@ export async function recognizeCopy(
     if (hasCode(error, 'blob_damaged')) return []
     throw error
   }
+}
+
+function isSmall({ lengthBytes, sizeBytes }: PackCopyEntry): boolean {
+  return lengthBytes <= inMemoryBytesMax && sizeBytes <= 4 * inMemoryBytesMax
 }
 
 const foreignEmptyStream = {

@@ -16,10 +16,11 @@ import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { openPackWriter } from '../../src/packs/format/pack-format.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
-import { readCopies, recognizeCopy } from '../../src/packs/read-copies.ts'
+import { readCopies } from '../../src/packs/read-copies.ts'
 import { crc32 } from '../../src/core/bytes/crc32.ts'
 import { type TestStore, openStore, zipOf } from '../ingest/open-store.ts'
 import { findBlob } from '../metadata/find-blob.ts'
+import { recognizeAll } from '../packs/pack-members.ts'
 import { day, scrubNow } from './collection.ts'
 import { flipByte, packPaths, spoil, wholePacks } from './stored-bytes.ts'
 import { turns } from '../turns.ts'
@@ -260,7 +261,7 @@ describe('copies that share a member', () => {
     const [path] = await packPaths(join(store.directory, 'cas'))
     const { copies } = await readCopies(store.packs, name, sizeBytes)
     await flipByte(path!, copies[7]!.offset + 3)
-    const found = await Promise.all(copies.map((copy) => recognizeCopy(store.packs, name, copy)))
+    const found = await recognizeAll(store.packs, name, copies)
     const expected = contents.map((content, at) => (at === 7 ? undefined : digestOf(content)))
     expect(found.map(([copy]) => copy?.blob.digest)).toEqual(expected)
   })
@@ -274,7 +275,7 @@ describe('copies that share a member', () => {
     await flipByte(path!, list + 40)
     const { copies, isComplete } = await readCopies(store.packs, name, sizeBytes)
     expect(isComplete).toBe(false)
-    const found = await Promise.all(copies.map((copy) => recognizeCopy(store.packs, name, copy)))
+    const found = await recognizeAll(store.packs, name, copies)
     expect(found.map(([copy]) => copy?.blob.digest)).toEqual(many.slice(1024).map(digestOf))
   })
 
@@ -296,7 +297,7 @@ describe('copies that share a member', () => {
     for (const packs of [store.packs, badSector]) {
       const { copies, isComplete } = await readCopies(packs, name, sizeBytes)
       expect(isComplete).toBe(false)
-      const found = await Promise.all(copies.map((copy) => recognizeCopy(packs, name, copy)))
+      const found = await recognizeAll(packs, name, copies)
       expect(found.map(([copy]) => copy?.codec)).toEqual(['stored'])
       expect(found[0]?.[0]?.blob.digest).toBe(digestOf(content))
     }
@@ -364,11 +365,11 @@ describe('the kind of a member', () => {
           const { name, sizeBytes } = await writer.seal()
           const { copies, isComplete } = await readCopies(store.packs, name, sizeBytes)
           expect(isComplete).toBe(true)
-          const readings = await recognizeCopy(store.packs, name, copies[0]!)
+          const [readings] = await recognizeAll(store.packs, name, copies)
           const isEitherEmpty =
             (content.length === 0 && codec === 'joining') || stream.equals(joiningEnd)
           expect(readings).toHaveLength(isEitherEmpty ? 2 : 1)
-          expect(readings.find((reading) => reading.codec === codec)).toMatchObject({
+          expect(readings!.find((reading) => reading.codec === codec)).toMatchObject({
             blob,
             streamDigest: digestOf(stream),
             lengthBytes: stream.length,

@@ -2,13 +2,14 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { deflateRawSync } from 'node:zlib'
-import type { CopyCodec } from '../../src/core/bytes/copy.ts'
+import type { CopyCodec, NewCopy } from '../../src/core/bytes/copy.ts'
 import { crc32 } from '../../src/core/bytes/crc32.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { encodeJoining } from '../../src/packs/codec/codec.ts'
 import type { PackMember } from '../../src/packs/format/member-writer.ts'
 import { type PackCopyEntry, readPackDirectory } from '../../src/packs/format/pack-directory.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
+import { recognizeCopies } from '../../src/packs/read-copies.ts'
 
 export interface Member extends PackMember {
   content: Buffer
@@ -57,4 +58,13 @@ export async function isPresent(program: string): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** Readings of each copy, which are in the order of their offsets. */
+export async function recognizeAll(
+  ...args: Parameters<typeof recognizeCopies>
+): Promise<NewCopy[][]> {
+  const found: NewCopy[][] = []
+  for await (const readings of recognizeCopies(...args)) found.push(readings)
+  return found
 }

@@ -9,9 +9,9 @@ import { checksOf } from '../../src/packs/format/page-checks.ts'
 import type { PackCopyEntry } from '../../src/packs/format/pack-directory.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
-import { readCopies, recognizeCopy } from '../../src/packs/read-copies.ts'
+import { readCopies } from '../../src/packs/read-copies.ts'
 import { testDirectory } from '../temporary-directory.ts'
-import { type Member, makeMember } from './pack-members.ts'
+import { type Member, makeMember, recognizeAll } from './pack-members.ts'
 
 async function packOf(
   members: Member[],
@@ -40,7 +40,7 @@ test('a pack that cannot be read now is not a damaged one', async () => {
   await expect(readCopies(once, sealed.name, sealed.sizeBytes)).rejects.toBe(outage)
   const store = { read: async () => await Promise.reject(outage) }
   for (const copy of copies)
-    await expect(recognizeCopy(store, sealed.name, copy)).rejects.toBe(outage)
+    await expect(recognizeAll(store, sealed.name, [copy])).rejects.toBe(outage)
 })
 
 test.each([
@@ -54,22 +54,21 @@ test.each([
     const copy = copies[0]!
     const { offset, lengthBytes } = copy
     const streamDigest = digestOf(member.stream)
-    expect(await recognizeCopy(store, sealed.name, copy)).toEqual([
-      {
-        blob: { digest: digestOf(member.content), sizeBytes: size, crc32: copy.crc32 },
-        streamDigest,
-        codec: 'stored',
-        offset,
-        lengthBytes,
-        checks: checksOf(member.stream),
-      },
-    ])
+    const reading = {
+      blob: { digest: digestOf(member.content), sizeBytes: size, crc32: copy.crc32 },
+      streamDigest,
+      codec: 'stored',
+      offset,
+      lengthBytes,
+      checks: checksOf(member.stream),
+    }
+    expect(await recognizeAll(store, sealed.name, [copy])).toEqual([[reading]])
     for (const wrong of [
       { name: 'A'.repeat(22) },
       { crc32: copy.crc32! ^ 1 },
       { sizeBytes: size + 1 },
     ])
-      expect(await recognizeCopy(store, sealed.name, { ...copy, ...wrong })).toEqual([])
+      expect(await recognizeAll(store, sealed.name, [{ ...copy, ...wrong }])).toEqual([[]])
   },
 )
 
@@ -79,7 +78,38 @@ test('an empty copy is a foreign stream as well only where a final block of its 
   const found: number[] = []
   for (const members of [[empty], [empty, other]]) {
     const { store, sealed, copies } = await packOf(members)
-    found.push((await recognizeCopy(store, sealed.name, copies[0]!)).length)
+    const [readings] = await recognizeAll(store, sealed.name, copies)
+    found.push(readings!.length)
   }
   expect(found).toEqual([2, 1])
+})
+
+// Goal: a restore from a bucket with thousands of small files takes a request per mebibyte.
+test('small neighbours are read together, and one by one where the medium fails', async () => {
+  const contents = Array.from({ length: 3000 }, () => randomBytes(1000))
+  const large = randomBytes(4 * limits.checkPageBytes + 1)
+  const members: Member[] = []
+  for (const content of [...contents, large]) members.push(await makeMember('stored', content))
+  const { store, sealed, copies } = await packOf(members)
+  const bad = copies[10]!.offset
+  let isBad = false
+  const reads: number[] = []
+  const medium: Pick<PackStore, 'read'> = {
+    read: async (name, offset, lengthBytes) => {
+      reads.push(lengthBytes)
+      if (isBad && offset <= bad && bad < offset + lengthBytes)
+        throw storeError('blob_damaged', 'bad sector', { digest: null, paths: [] })
+      return await store.read(name, offset, lengthBytes)
+    },
+  }
+  const digests = async (): Promise<(string | undefined)[]> =>
+    (await recognizeAll(medium, sealed.name, copies)).map(([copy]) => copy?.blob.digest)
+  const expected: (string | undefined)[] = [...contents, large].map(digestOf)
+  expect(await digests()).toEqual(expected)
+  // The large one is read in pages.
+  expect(reads.length).toBeLessThan(15)
+  expect(Math.max(...reads)).toBeLessThanOrEqual(limits.readWindowBytes)
+  isBad = true
+  expected[10] = undefined
+  expect(await digests()).toEqual(expected)
 })

@@ -24,7 +24,7 @@ import { publish } from '../../ingest/publish.ts'
 import type { IngestPorts } from '../../ingest/session.ts'
 import type { Metadata, Run } from '../../metadata/metadata.ts'
 import type { SealedPack } from '../../packs/pack-store.ts'
-import { readCopies, recognizeCopy } from '../../packs/read-copies.ts'
+import { readCopies, recognizeCopies } from '../../packs/read-copies.ts'
 import { copyPages } from '../pages.ts'
 import { missingPacks } from './missing-packs.ts'
 
@@ -165,9 +165,8 @@ async function recognizeAll(
   if (!isComplete) report.damagedPacks += 1
   const recognized: NewCopy[] = []
   let count = 0
-  for (const entry of copies) {
+  for await (const readings of recognizeCopies(packs, pack.name, copies)) {
     options.signal?.throwIfAborted()
-    const readings = await recognizeCopy(packs, pack.name, entry)
     if (readings.length === 0) report.damagedCopies += 1
     else count += 1
     recognized.push(...readings)
