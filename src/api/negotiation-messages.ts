@@ -26,6 +26,11 @@ export const offerSchema = z
   })
   .meta({ id: 'Offer' })
 
+/** Where an upload would go, before its tree is known. */
+export const uploadCheckSchema = offerSchema
+  .pick({ project: true, run: true, attempt: true, job: true, name: true, overwrite: true })
+  .meta({ id: 'UploadCheck' })
+
 export const offerAnswerSchema = z
   .discriminatedUnion('state', [
     z.object({
@@ -55,6 +60,7 @@ export const receivedSchema = z
   })
   .meta({ id: 'ReceivedBlobs' })
 
+export type UploadCheck = z.input<typeof uploadCheckSchema>
 export type Offer = z.input<typeof offerSchema>
 export type OfferAnswer = z.infer<typeof offerAnswerSchema>
 export type CommitAnswer = z.infer<typeof commitAnswerSchema>

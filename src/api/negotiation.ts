@@ -4,6 +4,9 @@
  *  and a re-upload should cost kilobytes.
  *
  *  Upload:
+ *    0. POST /uploads/check
+ *       JSON: destination and name. 204, or the refusal that step 1 would be, for clients that have
+ *       much to hash before that.
  *    1. POST /uploads
  *       JSON: destination, name, tree digest, times digest. If the project has both the tree and
  *       its times, returns the artifact, and the upload is done.

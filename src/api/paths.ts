@@ -91,6 +91,8 @@ export function uploadPath(project: string, run: number, name: string): string {
   return `${projectApiPath(project)}/runs/${run}/artifacts/${encodeURIComponent(name)}`
 }
 
+export const uploadCheckPath = `${apiRoot}/uploads/check`
+
 /** Describes the token of the request. */
 export const currentTokenPath = `${apiRoot}/tokens/current`
 

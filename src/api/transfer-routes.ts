@@ -15,14 +15,25 @@ import {
   offerAnswerSchema,
   offerSchema,
   receivedSchema,
+  uploadCheckSchema,
 } from './negotiation-messages.ts'
-import { apiRoot, blobFetchPath, blobPartsPath } from './paths.ts'
+import { apiRoot, blobFetchPath, blobPartsPath, uploadCheckPath } from './paths.ts'
 import { type ApiRoute, bytes, json } from './route.ts'
 
 const upload = `${apiRoot}/uploads/{uploadId}`
 const missing = bytes('Ordinals of the missing items.', ordinalsMediaType)
 
 export const transferRoutes: readonly ApiRoute[] = [
+  {
+    method: 'post',
+    path: uploadCheckPath,
+    operationId: 'checkUpload',
+    summary:
+      'Whether an upload would be refused whatever its content: because of the token, the name, or a quota that is used up.',
+    request: { json: uploadCheckSchema },
+    responses: { 204: { description: 'Nothing is known that would refuse it.' } },
+    errors: [409, 413],
+  },
   {
     method: 'post',
     path: `${apiRoot}/uploads`,

@@ -145,6 +145,10 @@ export const rules: Record<string, Rule> = {
   [`DELETE ${run}/jobs/:job`]: needs(`${api}/runs/1/jobs/build?project=PROJECT`, {
     method: 'DELETE',
   }),
+  [`POST ${api}/uploads/check`]: needs(
+    `${api}/uploads/check`,
+    posted({ project: 'octo/app', run: 1, name: 'x' }),
+  ),
   [`POST ${api}/uploads`]: needs(`${api}/uploads`, posted(offer)),
   ...Object.fromEntries(
     ['manifest', 'times', 'parts', 'packs', 'commit'].map((step) => [

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, expect, test } from 'vitest'
 import type { Offer } from '../../src/api/negotiation-messages.ts'
+import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { createClient } from '../../src/client/client.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { createByteWriter } from '../../src/core/bytes/varint.ts'
@@ -140,4 +141,34 @@ test('a commit of an ended session does not return an artifact that it did not m
   expect(await problemOf(await commit(over, offerOf('other', 50)))).toMatchObject(refused)
   const foreign = { ...offer, job: 'another' }
   expect(await problemOf(await commit(over, foreign))).toMatchObject(refused)
+})
+
+test('a check of an upload answers as its offer would, and leaves nothing behind', async () => {
+  const check = async (json: object, request?: TokenRequest): Promise<[number, string?]> => {
+    const token = await server.token(request)
+    const answer = await server.send('/api/v1/uploads/check', { method: 'POST', token, json })
+    return answer.status === 204 ? [204] : [answer.status, (await problemOf(answer)).code]
+  }
+  const place = { project: 'octo/app', run: 1, name: 'known' }
+  expect(await check({ ...place, name: 'new' })).toEqual([204])
+  // The same job may send the same tree again; what another job sends is another artifact.
+  expect(await check(place)).toEqual([204])
+  expect(await check({ ...place, job: 'other' })).toEqual([409, 'name_taken'])
+  expect(await check({ ...place, job: 'other', overwrite: true })).toEqual([204])
+  expect(await check(place, { scope: 'read' })).toEqual([403, 'forbidden'])
+  expect(await check({ ...place, name: 'a/b' })).toEqual([422, 'invalid_name'])
+  expect(await check({ ...place, project: 'octo/none' }, { scope: 'admin' })).toEqual([204])
+
+  const admin = await server.token({ scope: 'admin' })
+  const setQuota = async (quotaBytes: number | null): Promise<void> => {
+    const change = { method: 'PATCH', token: admin, json: { quotaBytes } }
+    await server.send('/api/v1/projects/octo/app', change)
+  }
+  await setQuota(1)
+  expect(await check({ ...place, name: 'new' })).toEqual([413, 'quota_exceeded'])
+  await setQuota(null)
+
+  expect((await server.send('/api/v1/runs/77', {})).status).toBe(404)
+  expect(await check({ ...place, run: 77 })).toEqual([204])
+  expect((await server.send('/api/v1/runs/77', {})).status).toBe(404)
 })

@@ -1,6 +1,7 @@
 /** Uploads a tree (the server's side is in api/negotiation.ts):
  *
  *    1. Walk and hash in parallel; files that the stat cache knows are only checked by their stats.
+ *       If that takes long, ask meanwhile whether the upload would be refused.
  *    2. Offer the tree's digest. If the project has the tree, the upload is done.
  *    3. Offer the manifest, or its changes from the last tree. The response says which files are
  *       missing.
@@ -25,6 +26,7 @@ import { hashSource, type HashProgress, type UploadSource } from './hash-source.
 import type { HashedTree } from './hashed-tree.ts'
 import { largeUnits, refusedCommit } from './large-units.ts'
 import type { SecretInFile } from './source-secrets.ts'
+import { unlessRefused } from './unless-refused.ts'
 import { withoutDismissed } from './without-dismissed.ts'
 import { sendUnits } from './send-units.ts'
 import type { SourceChanges } from './source-changes.ts'
@@ -137,8 +139,11 @@ export async function uploadArtifact(
   // For the offer.
   connectEarly(server)
   const wantsSecrets = onSecrets !== undefined
-  const hashing = { cacheDir, signal, reportProgress, wantsSecrets }
-  const { tree, secrets } = await hashSource(pool, source, hashing)
+  const hashing = { cacheDir, reportProgress, wantsSecrets }
+  const { tree, secrets } = await unlessRefused(
+    { server, target, signal, isPassing },
+    async (unrefused) => await hashSource(pool, source, { ...hashing, signal: unrefused }),
+  )
   const { fileCount: files, logicalBytes, entryCount } = tree.summary
   if (entryCount === 0) throw noFiles(source.kind === 'patterns' ? source.patterns : [])
   const open = await withoutDismissed(server, tree, { project: target.project, secrets, signal })

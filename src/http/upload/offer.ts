@@ -1,5 +1,5 @@
 /** Checks the offer of a negotiated upload before anything is sent: permission, size and name. */
-import { offerSchema } from '../../api/negotiation-messages.ts'
+import { offerSchema, uploadCheckSchema } from '../../api/negotiation-messages.ts'
 import { mayInspectProject, type Principal } from '../../auth/principal.ts'
 import { refuseReplacement } from '../../core/artifact.ts'
 import { type Digest, digestOf } from '../../core/bytes/digest.ts'
@@ -13,6 +13,7 @@ import { digestField, parseBody } from '../input.ts'
 import { retentionOf } from '../artifact/retention.ts'
 import { actorOf } from '../access/actor.ts'
 import { replacementBy } from '../access/strict.ts'
+import { requireQuota } from './quota.ts'
 import { uploadDestination } from './upload-destination.ts'
 
 /** An offer that its sender is allowed to make. */
@@ -89,6 +90,28 @@ export async function readOffer(
       by: actorOf(principal, 'api'),
     },
   }
+}
+
+/** Rejects an upload that has no chance whatever its tree is, before its sender hashes that.
+ *  Changes nothing. Errors: invalid_request, invalid_name, forbidden, not_found, name_taken,
+ *  quota_exceeded. */
+export async function checkUpload(
+  context: AppContext,
+  c: AppRequest,
+  principal: Principal,
+): Promise<void> {
+  const message = await parseBody(context, c, uploadCheckSchema)
+  const project = parseProjectName(message.project)
+  const { number: run, attempt, job, name } = uploadDestination(principal, { ...message, project })
+  const onConflict = message.overwrite ? await replacementBy(context, principal) : 'same'
+  if (onConflict === 'same') await requireQuota(context, project, 0)
+  const known = await context.metadata.findProject(project)
+  if (known === undefined) return
+  const place = { projectId: known.id, run, attempt, name }
+  const holder = await context.metadata.findNewest(place, context.now())
+  // The same job may be about to send the same tree again.
+  if (holder === undefined || (onConflict === 'same' && holder.job === job)) return
+  refuseReplacement({ name, job, onConflict }, holder)
 }
 
 /** Rejects an upload whose name is taken before its content is sent. The commit checks again.

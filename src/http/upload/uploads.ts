@@ -19,7 +19,7 @@ import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { sendBytes } from '../body/gzip.ts'
 import { digestField, parseQuery } from '../input.ts'
-import { type Offered, outcomeOf, readOffer, requireFreeName } from './offer.ts'
+import { checkUpload, type Offered, outcomeOf, readOffer, requireFreeName } from './offer.ts'
 import { listLimit, openRequestBody, uploadLimit } from '../body/request-body.ts'
 import { requireQuota } from './quota.ts'
 import { createTurns, type Turns } from './turns.ts'
@@ -28,6 +28,10 @@ export function addUploadRoutes(app: Hono<AppEnv>, context: AppContext): void {
   const routes = app.basePath(`${apiRoot}/uploads`)
   const offers = createTurns()
   const commits = createTurns()
+  routes.post('/check', async (c) => {
+    await checkUpload(context, c, await requirePrincipal(context, c))
+    return c.body(null, 204)
+  })
   routes.post('/', async (c) => {
     const principal = await requirePrincipal(context, c)
     const offered = await readOffer(context, c, principal)
