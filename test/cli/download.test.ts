@@ -262,10 +262,13 @@ describe('trove download --pattern', () => {
       'logs-b/both',
     ])
     const output = join(root, 'output')
-    await trove(['download', '--pattern', 'logs-*', 'm', '--merge-multiple'], {
+    const merging = await trove(['download', '--pattern', 'logs-*', 'm', '--merge-multiple'], {
       TROVE_RUN: '42',
       GITHUB_OUTPUT: output,
     })
+    expect(merging.stderr).toContain(
+      "1 path differs between the artifacts, and the newest artifact's stays: both\n",
+    )
     expect(await pathsIn('m')).toEqual(['a.log', 'b.log', 'both'])
     // The one that was uploaded last.
     expect(await readFile(join(root, 'm/both'), 'utf8')).toBe('of b')

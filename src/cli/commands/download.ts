@@ -28,6 +28,12 @@ import {
   summarizeDownload,
 } from '../output/download-result.ts'
 import { writeOutputs } from '../output/job-report.ts'
+import {
+  type Collisions,
+  collisionText,
+  createMergedPaths,
+  type MergedPaths,
+} from '../output/merged-paths.ts'
 import { write, writeJson } from '../output/output.ts'
 import { archiveFormats, type ArchiveFormat, saveArchive } from '../save-archive.ts'
 import { connect, inRun, type ServerContext } from '../server-access.ts'
@@ -187,16 +193,18 @@ async function downloadMatching(
     newestFirst.set(artifact.name, artifact)
   }
   const results: Downloaded[] = []
+  const merged = given['merge-multiple'] ? createMergedPaths() : undefined
   // The newest last, so that a file which several merged artifacts have is that of the newest.
   for (const artifact of [...newestFirst.values()].toReversed()) {
-    const destination = given['merge-multiple'] ? root : folderOf(root, artifact)
-    results.push(await downloadOne(context, invocation, { artifact, destination }))
+    const destination = merged === undefined ? folderOf(root, artifact) : root
+    results.push(await downloadOne(context, invocation, { artifact, destination, merged }))
   }
   if (results.length === 0) {
     const reference = `${config.run}/${pattern}`
     throw artifactNotFound(reference, `no artifact on ${server.url} matches ${reference}`)
   }
   await printResults(context, invocation, { results, root })
+  if (merged !== undefined) await write(invocation.stderr, collisionText(merged.collisions()))
 }
 
 /** Directory of one of several artifacts. Neither an artifact's name nor a symlink in DEST may
@@ -215,8 +223,14 @@ async function downloadOne(
   {
     artifact,
     destination,
-  }: { artifact: WireArtifact | Promise<WireArtifact>; destination: string },
+    merged,
+  }: {
+    artifact: WireArtifact | Promise<WireArtifact>
+    destination: string
+    merged?: MergedPaths | undefined
+  },
 ): Promise<Downloaded> {
+  let collisions: Collisions | undefined
   let phase: DownloadProgress['phase'] | undefined
   try {
     const result = await client.download({
@@ -229,6 +243,7 @@ async function downloadOne(
       jobs: given.jobs,
       signal,
       onRetry: progress.retrying,
+      onWanted: (...wanted) => void (collisions = merged?.add(...wanted)),
       onProgress: (now) => {
         if (now.phase !== phase && now.phase === 'fetching' && now.doneBytes > 0) {
           progress.phase(
@@ -243,7 +258,7 @@ async function downloadOne(
         progress.show([{ label, doneBytes: now.doneBytes, totalBytes: now.totalBytes, note }])
       },
     })
-    return { artifact: await artifact, destination, ...result }
+    return { artifact: await artifact, destination, ...result, ...(collisions && { collisions }) }
   } catch (error) {
     progress.finish()
     if (isAbort(error) && !given['dry-run']) await write(stderr, interruptedText)

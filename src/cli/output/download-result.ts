@@ -5,11 +5,14 @@ import type { DownloadResult } from '../../client/download/download-result.ts'
 import type { ClientConfig } from '../../config/client-config.ts'
 import { counted, formatCount, formatSizeBytes } from '../../core/units.ts'
 import { writeSummary } from './job-report.ts'
+import type { Collisions } from './merged-paths.ts'
 import { printable } from './output.ts'
 
 export interface Downloaded extends DownloadResult {
   artifact: WireArtifact
   destination: string
+  /** With other artifacts that were merged into the same directory before. */
+  collisions?: Collisions
 }
 
 /** Lists what a dry run would write and delete. */

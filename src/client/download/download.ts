@@ -72,6 +72,8 @@ export interface DownloadOptions {
   onProgress?(progress: DownloadProgress): void
   /** Called with each failure that is about to be retried. */
   onRetry?(failure: unknown): void
+  /** Called with the entries that are to be in DEST, before it changes. */
+  onWanted?(tree: FetchedTree, ordinals: readonly number[]): void
 }
 
 type CallOptions = DownloadOptions & { cacheDir: string | null; signal: AbortSignal }
@@ -147,6 +149,7 @@ async function compare(call: DownloadCall, prepare: () => Promise<void>): Promis
   const matchesNothing = selected.length === 0 && tree.count > 0
   if (!exists && !matchesNothing) await prepare()
   refuseAlike(options.destination, tree, wanted)
+  options.onWanted?.(tree, wanted)
   const known = findKnown(checked, tree, knownLines)
   const progress: DownloadProgress = {
     phase: 'comparing',
