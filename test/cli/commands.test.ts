@@ -79,6 +79,18 @@ describe('trove list', () => {
   })
 })
 
+test('trove list shows attempts where runs were repeated', async () => {
+  const first = await server.put('51/again?attempt=1')
+  const list = async (): Promise<string> => (await trove(['list', '--run', '51'])).text
+  expect(await list()).toMatch(/^ID +RUN +NAME /)
+  const second = await server.put('51/again?attempt=2')
+  expect(await list()).toMatch(
+    new RegExp(
+      `^ID +RUN +ATTEMPT +NAME .*\n *${second} +51 +2 +again .*\n *${first} +51 +1 +again `,
+    ),
+  )
+})
+
 describe('trove ls', () => {
   test('lists a directory for every kind of reference', async () => {
     for (const reference of ['42/build', 'octo/app@42/build', 'latest:main/build', `id:${id}`]) {

@@ -67,12 +67,15 @@ export const listCommand: Command<typeof flags> = {
 }
 
 const projectColumn: Column<WireArtifact> = ['PROJECT', ({ project }) => project]
+const attemptColumn: Column<WireArtifact> = ['ATTEMPT', ({ attempt }) => String(attempt), 'right']
 
 function artifactTable(items: WireArtifact[], ofAllProjects: boolean): string {
+  const hasRepeatedRuns = items.some(({ attempt }) => attempt > 1)
   return formatTable(items, [
     ['ID', ({ id }) => String(id), 'right'],
     ...(ofAllProjects ? [projectColumn] : []),
     ['RUN', ({ run }) => String(run), 'right'],
+    ...(hasRepeatedRuns ? [attemptColumn] : []),
     ['NAME', ({ name }) => name],
     ['JOB', ({ job }) => job],
     ['FILES', ({ files }) => String(files), 'right'],
