@@ -183,6 +183,14 @@ const rules: Record<string, Rule> = {
   [`GET ${api}/runs/:run{[0-9]+}/jobs/:job/summary`]: { none: 'Markdown of a job' },
   [`DELETE ${api}/runs/:run{[0-9]+}/jobs/:job`]: { none: 'steps and a log' },
   // "You need not send this" must not be said for an expired tree.
+  [`POST ${api}/uploads/check`]: {
+    after: () => ({
+      path: `${api}/uploads/check`,
+      method: 'POST',
+      json: { project, run: 1, name, job: 'another' },
+    }),
+    status: 204,
+  },
   [`POST ${api}/uploads`]: {
     list: ({ treeDigest }) => ({
       path: `${api}/uploads`,
