@@ -56,6 +56,8 @@ describe('blocks', () => {
     ['3. a\n   - b', '<ol start="3">\n<li>a\n<ul>\n<li>b</li>\n</ul>\n</li>\n</ol>'],
     ['- [ ] a\n- [x] b\n- [c] d', '<ul>\n<li>☐ a</li>\n<li>☑ b</li>\n<li>[c] d</li>\n</ul>'],
     ['- [X] a\n\n- b', '<ul>\n<li>\n<p>☑ a</p>\n</li>\n<li>\n<p>b</p>\n</li>\n</ul>'],
+    ['> [!NOTE]\n> a', '<blockquote>\n<p><strong>Note</strong><br/>\na</p>\n</blockquote>'],
+    ['> [!NOTE] a', '<blockquote>\n<p>[!NOTE] a</p>\n</blockquote>'],
     ['> a\nb', '<blockquote>\n<p>a\nb</p>\n</blockquote>'],
   ])('%j becomes elements', async (text, expected) => {
     expect((await render(text))?.trim()).toBe(expected)

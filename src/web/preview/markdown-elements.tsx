@@ -84,9 +84,11 @@ export function elementsOf(
     },
     ontext: (text) => {
       const { tag, children } = top()
-      const isItem = tag === 'li' || (tag === 'p' && open.at(-2)!.tag === 'li')
       const isFirst = children.length === 0 || (children.length === 1 && children[0] === '\n')
-      children.push(isItem && isFirst ? withBox(text) : text)
+      const block = tag === 'p' ? open.at(-2)!.tag : tag
+      if (isFirst && block === 'li') children.push(withBox(text))
+      else if (isFirst && block === 'blockquote') children.push(...withAlert(text))
+      else children.push(text)
     },
   })
   parser.end(html)
@@ -96,6 +98,13 @@ export function elementsOf(
 /** A task's box, which nobody can tick here. */
 function withBox(text: string): string {
   return text.replace(/^\[([ x])\](?=\s)/i, (_, mark) => (mark === ' ' ? '☐' : '☑'))
+}
+
+/** GitHub's alerts are quotes that begin with their kind. */
+function withAlert(text: string): Child[] {
+  const [mark, first, rest = ''] = /^\[!([A-Z])([A-Z]+)\](?=\n|$)/.exec(text) ?? []
+  if (mark === undefined) return [text]
+  return [<strong>{`${first}${rest.toLowerCase()}`}</strong>, <br />, text.slice(mark.length)]
 }
 
 function elementOf(
