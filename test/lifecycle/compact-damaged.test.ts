@@ -144,3 +144,19 @@ test('a large copy that cannot be read is marked, and stays where it is', async 
   expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ state: 'damaged' })
   expect((await store.metadata.figures()).packs).toBe(1)
 })
+
+test('copies of a lost pack are marked once, however often a round finds them', async () => {
+  const store = await openStore()
+  const { metadata } = store
+  await store.putTar('tree', { a: 'alpha '.repeat(500), b: 'beta '.repeat(500) })
+  const [pack] = await wholePacks(metadata)
+  await store.packs.remove(pack!.name)
+  let marked = 0
+  const markDamaged: typeof metadata.markDamaged = async (copy) => {
+    marked += 1
+    await metadata.markDamaged(copy)
+  }
+  const ports = { ...store.ports, metadata: { ...metadata, markDamaged } }
+  for (let round = 0; round < 2; round++) await compactPacks(ports, [pack!], createPace(null))
+  expect(marked).toBe(2)
+})

@@ -64,16 +64,18 @@ async function judge(
   const isIntact = arePagesIntact(copy.checks, 0, body)
   const read = isIntact ? { bytes: body, isIntact } : await readPage(ports, packName, copy, whole)
   const damaged = read?.isIntact !== true
-  if (damaged && !copy.damaged) await markDamaged(ports, packName, copy)
+  if (damaged) await markDamaged(ports, packName, copy)
   return { copy: { ...copy, damaged }, body: read?.bytes ?? body }
 }
 
+/** Does nothing for a copy that is known to be bad: a lost pack can hold thousands, and every round
+ *  comes by. */
 async function markDamaged(
   { metadata }: LifecyclePorts,
   packName: string,
-  { streamId, offset }: PackedCopy,
+  { streamId, offset, damaged }: PackedCopy,
 ): Promise<void> {
-  await metadata.markDamaged({ streamId, packName, offset })
+  if (!damaged) await metadata.markDamaged({ streamId, packName, offset })
 }
 
 /** Whether a large copy has bad bytes; marks it then. Undefined when it cannot be read. It is read
@@ -92,7 +94,7 @@ async function isLargeDamaged(
     }
     damaged ||= !read.isIntact
   }
-  if (damaged && !copy.damaged) await markDamaged(ports, packName, copy)
+  if (damaged) await markDamaged(ports, packName, copy)
   return damaged
 }
 
