@@ -193,6 +193,20 @@ test('a clock that was corrected after hours of doubt, while the server was down
   expect((await host.start()).look()).toBe(null)
 })
 
+test('the time known to have passed is stored again and again, so a start after a kill knows it', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => {
+    vi.useRealTimers()
+  })
+  const host = machine()
+  await host.start()
+  for (let look = 0; look < 2; look++) {
+    host.pass(1.1 * limits.clockLookMs)
+    await vi.advanceTimersByTimeAsync(1.1 * limits.clockLookMs)
+    expect(host.stored).toBe(host.now())
+  }
+})
+
 test('a full disk does not prevent checks', async () => {
   const host = machine()
   host.isFull = true

@@ -179,6 +179,30 @@ test('a reader on a disk that accepts no writes keeps what it reads', async () =
   await metadata.close()
 })
 
+// Goal: what a reader that died leaves in memory does not keep removed artifacts for ever.
+test.each(['opened', 'renewed'])(
+  'a lease that is %s on a disk that accepts no writes ends at its own time',
+  async (when) => {
+    const metadata = openSqliteMetadata({ path: await newDatabase() })
+    const { id } = await seedArtifact(metadata, await seedRun(metadata), { a: '1' })
+    if (when === 'opened')
+      await whileDiskRefuses(async () => await metadata.openReadLeases([id], 3_000, 1_000))
+    else {
+      const { leases } = await metadata.openReadLeases([id], 2_500, 1_000)
+      await whileDiskRefuses(async () => {
+        await metadata.renewReadLeases(leases, 4_000)
+      })
+    }
+    await metadata.removeArtifacts([id], { state: 'deleted', reason: 'user', now: 3_900 })
+    const release = async (now: number): Promise<number> => {
+      const page = { after: { at: -1, id: 0 }, limit: 10 }
+      return (await metadata.releaseRemoved(now, now, page)).released
+    }
+    expect([await release(3_999), await release(4_000)]).toEqual([0, 1])
+    await metadata.close()
+  },
+)
+
 // Method: one call has counted and requests the write lock when the other begins, as in two
 // threads.
 test('rollups found wrong by two concurrent calls are corrected once', async () => {

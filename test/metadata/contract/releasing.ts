@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'
-import { releaseAll } from '../sweep-all.ts'
+import { releaseAll, sweepBlobs } from '../sweep-all.ts'
 
 /** What becomes of removed artifacts: their rows are released, and their tombstones purged. */
 export function releasingContract(store: Store): void {
@@ -41,6 +41,26 @@ export function releasingContract(store: Store): void {
       after = next.last
     }
     expect({ waits, released, after }).toEqual({ waits: ids.slice(0, 2), released: 1, after: null })
+  })
+
+  // Goal: equal trees are one manifest, which the end of one artifact does not take from another
+  // that somebody still gets back.
+  test.each([
+    { ends: 'expires', end: { state: 'expired', reason: 'retention', now: 2_500 } },
+    { ends: 'is deleted for good', end: { state: 'deleted', reason: 'test', now: 2_500 } },
+  ] as const)('an artifact can be restored after an equal one $ends', async ({ end }) => {
+    const run = await seedRun(store())
+    const [undone, ended] = [
+      await seedArtifact(store(), run, { a: 'a' }, { name: 'undone' }),
+      await seedArtifact(store(), run, { a: 'a' }, { name: 'ended' }),
+    ]
+    const removal = { state: 'deleted', reason: 'test', now: 2_400, undoMs: 1_000 } as const
+    await store().removeArtifacts([undone.id], removal)
+    await store().removeArtifacts([ended.id], end)
+    await releaseAll(store(), 2_600)
+    await sweepBlobs(store())
+    await store().restoreArtifact(undone.id, 2_700)
+    expect((await store().readEntryPage(undone.id, 0))?.entries).toHaveLength(1)
   })
 
   // Rows of a tombstone that is purged too early have no owner by which anybody finds them.
