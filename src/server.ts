@@ -34,7 +34,7 @@ import { createWriteProbe } from './lifecycle/write-probe.ts'
 import type { Log } from './log.ts'
 import { startLogKeeper } from './metadata/sqlite/log/log-keeper.ts'
 import { createSharedLog } from './metadata/sqlite/log/shared-log.ts'
-import { openMetadataThreads, openMetadataWorker } from './metadata/sqlite/thread/sqlite-worker.ts'
+import { openMetadataThreads } from './metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from './packs/open-pack-store.ts'
 import { onlyWhileOwn } from './packs/only-while-own.ts'
 import { findPackPlace, openPlaceCheck } from './packs/pack-place.ts'
@@ -83,9 +83,6 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const listener = await listen((request, env) => app.fetch(request, env), config)
     cleanups.push(() => listener.close(graceOver, 0))
     const isNew = await restoreAtStart(config, {
-      ingest: config,
-      openMetadata: async (path) => await openMetadataWorker({ path }),
-      now: options.now ?? Date.now,
       log: options.log,
       onStep: (next) => (step = next),
       signal: stop.signal,

@@ -13,10 +13,13 @@ import {
 } from '../../src/lifecycle/recovery/restore-at-start.ts'
 import { encodeChanges } from '../../src/lifecycle/snapshot/changes.ts'
 import { metadataKey } from '../../src/lifecycle/snapshot/snapshots.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { openPackWriter } from '../../src/packs/format/pack-format.ts'
+import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
+import { openS3PackStore } from '../../src/packs/s3/s3.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { answering, type FakeS3, keyOf, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
+import { makeMember } from '../packs/pack-members.ts'
 import { createLog } from '../../src/log.ts'
 
 interface Rig {
@@ -30,8 +33,6 @@ interface Rig {
   restore(settings?: Partial<RestoreSettings>): Promise<boolean>
   /** Projects of the database that was restored. */
   projects(): unknown[]
-  /** Steps in for the database that is opened while it is restored. */
-  openMetadata: (path: string) => Promise<Metadata>
 }
 
 async function openRig(): Promise<Rig> {
@@ -46,7 +47,6 @@ async function openRig(): Promise<Rig> {
     dataDir,
     lines,
     steps,
-    openMetadata: async (path) => openSqliteMetadata({ path }),
     snapshot: async (project) => {
       const path = join(await makeDirectory(), 'trove.db')
       const metadata = openSqliteMetadata({ path })
@@ -73,17 +73,13 @@ async function openRig(): Promise<Rig> {
           secretKey: Buffer.alloc(32),
           attestationKey: Buffer.alloc(32),
           retention: { defaultMs: 60_000 },
+          artifactBytesMax: 1,
+          entriesMax: 1,
+          compressionLevel: 6,
+          stockZips: 'exact',
           ...settings,
         },
         {
-          ingest: {
-            artifactBytesMax: 1,
-            entriesMax: 1,
-            compressionLevel: 6,
-            stockZips: 'exact',
-          },
-          openMetadata: async (path) => await rig.openMetadata(path),
-          now: Date.now,
           log,
           onStep: (step) => steps.push(step),
           signal: new AbortController().signal,
@@ -152,22 +148,59 @@ test('packs without a snapshot are left to whoever knows them', async () => {
 })
 
 test('what is interrupted begins again, and what cannot be read is no empty bucket', async () => {
-  const rig = await openRig()
-  const { fake, dataDir, snapshot, restore, projects } = rig
+  const { fake, dataDir, snapshot, restore, projects } = await openRig()
   await snapshot('octo/demo')
-  fake.before = answering(403, 'AccessDenied')
+  const denied = answering(403, 'AccessDenied')
+  fake.before = denied
   await expect(restore()).rejects.toThrow(/AccessDenied/)
-  fake.before = async () => undefined
-  const { openMetadata } = rig
-  rig.openMetadata = async () => {
-    throw new Error('interrupted')
-  }
-  await expect(restore()).rejects.toThrow('interrupted')
+  // While packs are imported.
+  fake.before = async (request, response) =>
+    request === 'GET ci/format' ? await denied(request, response) : undefined
+  await expect(restore()).rejects.toThrow(/AccessDenied/)
   expect(existsSync(join(dataDir, 'trove.db'))).toBe(false)
-  rig.openMetadata = openMetadata
+  fake.before = async () => undefined
+  // The bucket is this directory's already, so a new store would find its packs.
+  await expect(restore({ restore: false })).rejects.toThrow(/interrupted, of which .*new is left/)
   await restore()
   expect(projects()).toEqual(['octo/demo'])
+  expect(await restore({ restore: false })).toBe(false)
 })
+
+// Goal: probes are answered while packs are imported. Method: a pack whose contents take long to
+// verify, in one read of the bucket.
+test('packs are imported beside the event loop', async () => {
+  const { fake, snapshot, restore, lines } = await openRig()
+  await snapshot('octo/demo')
+  const store = await openS3PackStore(await openS3Bucket(placeIn(fake)))
+  const writer = await openPackWriter(store)
+  for (let number = 0; number < 40; number++) {
+    const member = await makeMember('deflate', Buffer.alloc(8 * 1024 * 1024, `${number} `))
+    await writer.append(member, member.stream)
+  }
+  await writer.seal()
+  await store.close()
+  const begun = performance.now()
+  const longestMs = await longestBlock(restore)
+  expect(longestMs).toBeLessThan((performance.now() - begun) / 4)
+  expect(JSON.parse(lines.at(-1)!)).toMatchObject({ packs: 1, copies: 40, damagedCopies: 0 })
+})
+
+/** The longest time that the event loop could not turn while something ran. */
+async function longestBlock(work: () => Promise<unknown>): Promise<number> {
+  let longestMs = 0
+  let isOver = false
+  let turnedAt = performance.now()
+  const turn = (): void => {
+    longestMs = Math.max(longestMs, performance.now() - turnedAt)
+    turnedAt = performance.now()
+    if (!isOver) setImmediate(turn)
+  }
+  setImmediate(turn)
+  await work()
+  isOver = true
+  turn()
+  return longestMs
+}
 
 test('a database whose bucket another server has taken over is not started', async () => {
   const { fake, dataDir, snapshot, restore } = await openRig()

@@ -5,22 +5,18 @@ import { join } from 'node:path'
 import { findKeys } from '../../auth/key.ts'
 import { type Config, readServerConfig } from '../../config/config.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
-import { openDiskSpace } from '../../lifecycle/disk-space.ts'
 import { rebuildFromPacks, type RebuildReport } from '../../lifecycle/recovery/rebuild.ts'
-import {
-  restoreSnapshot,
-  type RestoredSnapshot,
-} from '../../lifecycle/snapshot/restore-snapshot.ts'
+import { databaseOf, restoreStore, type Restoring } from '../../lifecycle/recovery/restore-store.ts'
+import type { RestoredSnapshot } from '../../lifecycle/snapshot/restore-snapshot.ts'
 import { lockDataDir } from '../../metadata/sqlite/data-lock.ts'
-import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.ts'
 import { sealedPackPath } from '../../packs/pack-layout.ts'
-import { takeOverBucket } from '../../packs/pack-place.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { withStorage } from '../maintenance/local-store.ts'
 import { unlessUnread, write, writeJson } from '../output/output.ts'
+import { createProgressLines } from '../output/progress.ts'
 
 const flags = {
   'from-packs': { value: null, help: 'import every pack that the database does not know' },
@@ -46,9 +42,13 @@ export const recoverCommand: Command<typeof flags> = {
     if (!given['from-packs'] && !given['from-snapshot'])
       throw new UsageError('choose --from-packs or --from-snapshot')
     const config = readServerConfig({ data: given.data })
-    const snapshot = given['from-snapshot'] ? await restore(config, signal) : null
+    const printLine = createProgressLines(stderr)
+    const restoring = { onStep: (step: string) => printLine(() => step), signal }
+    const report = given['from-snapshot']
+      ? await restore(config, restoring)
+      : { ...(await recoverDirectory(config, restoring)), snapshot: null }
+    const { snapshot } = report
     const hasKey = (await findKeys(config.dataDir)) !== undefined
-    const report = { ...(await recoverDirectory(config, signal)), snapshot }
     if (snapshot !== null && !hasKey) await write(stderr, keyWarning)
     await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
     const isWhole =
@@ -60,49 +60,36 @@ export const recoverCommand: Command<typeof flags> = {
 const keyWarning =
   'trove: warning: there is no secret.key in the data directory, so tokens, sign-ins and links made before are no longer valid; put a copy of it there, or make new tokens with `trove token`\n'
 
+type Report = RebuildReport & { snapshot: RestoredSnapshot | null }
+
 /** Takes the place of the server that had the bucket.
  *  Errors: UsageError (no bucket, or there is a database), DataLockedError, those of
- *  `restoreSnapshot`. */
-async function restore(
-  { dataDir, minFreeBytes, packBucket: place }: Config,
-  signal: AbortSignal,
-): Promise<RestoredSnapshot> {
+ *  `restoreStore`. */
+async function restore(config: Config, restoring: Restoring): Promise<Report> {
+  const { dataDir, packBucket: place } = config
   if (place === null)
     throw new UsageError('--from-snapshot needs TROVE_S3_BUCKET, the bucket that holds the packs')
   const lock = lockDataDir(dataDir, 'recover')
   try {
-    const path = join(dataDir, 'trove.db')
-    const found = ['', '-wal', '-shm'].map((end) => path + end).find((each) => existsSync(each))
+    const found = ['', '-wal', '-shm'].map((end) => databaseOf(dataDir) + end).find(existsSync)
     if (found !== undefined)
       throw new UsageError(`${found} exists; move it away, or run \`trove recover --from-packs\``)
-    const { requireRoom } = await openDiskSpace({ directory: dataDir, minFreeBytes })
     return await withBucket(place, async (objects) => {
-      return await restoreSnapshot(objects, {
-        path,
-        requireRoom,
-        takeOver: async () => await takeOverBucket(dataDir, { place, objects }),
-        complete: awaitPacks,
-        signal,
-      })
+      const store = { ...config, place }
+      const { snapshot, imported } = await restoreStore(objects, store, restoring)
+      return { ...imported, snapshot }
     })
   } finally {
     lock.release()
   }
 }
 
-/** Lets no server start on the database before the packs that it lacks are imported. */
-async function awaitPacks(path: string): Promise<void> {
-  const metadata = await openMetadataWorker({ path })
-  try {
-    await metadata.setBornAt(Number.MAX_SAFE_INTEGER)
-  } finally {
-    await metadata.close()
-  }
-}
-
 /** Skips the recovery that a server does at start, since that deletes what the database does not
  *  know. */
-async function recoverDirectory(config: Config, signal: AbortSignal): Promise<RebuildReport> {
+async function recoverDirectory(
+  config: Config,
+  { onStep, signal }: Restoring,
+): Promise<RebuildReport> {
   const { dataDir, artifactBytesMax, entriesMax, compressionLevel, stockZips, retention } = config
   if (config.packBucket === null && !existsSync(join(dataDir, 'cas')))
     throw new UsageError(`no packs in ${dataDir}`)
@@ -110,11 +97,16 @@ async function recoverDirectory(config: Config, signal: AbortSignal): Promise<Re
     const settings = { artifactBytesMax, entriesMax, compressionLevel, stockZips }
     const expiresAt = Date.now() + retention.defaultMs
     const ports = { metadata, packs, settings, now: Date.now }
-    return await rebuildFromPacks(ports, { expiresAt, signal })
+    return await rebuildFromPacks(ports, {
+      expiresAt,
+      signal,
+      onProgress: ({ knownPacks, packs: imported }) =>
+        onStep(`of the packs, ${knownPacks} were known and ${imported} imported`),
+    })
   })
 }
 
-function describe(report: RebuildReport & { snapshot: RestoredSnapshot | null }): string {
+function describe(report: Report): string {
   const { packs, packBytes, copies, blobs, knownPacks, damagedCopies, damagedPacks } = report
   const { missingPacks, damagedArtifacts, snapshot } = report
   const lines = [

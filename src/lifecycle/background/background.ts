@@ -1,28 +1,31 @@
 /** Runs long maintenance that reads and hashes much in a thread of its own, so that it blocks
  *  neither the event loop nor the metadata thread. Each task has its own thread, which ends with
  *  the task. */
+import type { IngestSettings } from '../../ingest/session.ts'
 import type { PackPlace } from '../../packs/open-pack-store.ts'
 import { startThread } from '../../program-files.ts'
 import { createThreadClient } from '../../worker-thread.ts'
 import type { BackupOptions } from '../backup/backup.ts'
 import type { Collection, PlanOptions } from '../collect/collect.ts'
 import type { SecretsOptions } from '../secret-scan.ts'
+import type { RebuildOptions } from '../recovery/rebuild.ts'
 import type { ScrubFinding, ScrubOptions } from '../scrub/scrub.ts'
 
 /** The options that are sent to the thread. */
-type Plain<Options> = Omit<Options, 'onProgress' | 'onFinding' | 'fileSystem'>
+type Plain<Options> = Omit<Options, 'onProgress' | 'onFinding' | 'fileSystem' | 'signal'>
 
 export type BackgroundTask =
   | { kind: 'scrub'; options: Plain<ScrubOptions> }
   | { kind: 'backup'; options: Plain<BackupOptions> }
   | { kind: 'secrets'; options: SecretsOptions }
+  | { kind: 'import'; options: Plain<RebuildOptions> & { settings: IngestSettings } }
   | { kind: 'plan'; options: PlanOptions & { now: number } }
 
 export interface BackgroundPlaces {
   databasePath: string
   packPlace: PackPlace
-  /** Shared by the threads that use the database. */
-  sharedLog: SharedArrayBuffer
+  /** Shared by the threads that use the database; undefined: no other one does. */
+  sharedLog?: SharedArrayBuffer
 }
 
 export type BackgroundNotice = { progress: object } | { finding: ScrubFinding }

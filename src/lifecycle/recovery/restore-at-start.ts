@@ -2,64 +2,57 @@
  *  the bucket has.
  *
  *  1. Where there is a database, the bucket must still be this server's.
- *  2. Otherwise the newest snapshot is restored, the bucket taken over, and packs that are newer
- *     are imported. Only then does the database get its name: what is interrupted begins again.
+ *  2. Otherwise the store is restored from the newest snapshot (restore-store.ts).
  *  3. A bucket without a snapshot and without packs becomes that of a new store. As snapshots and
  *     packs may appear until it is taken over, it is looked at again after that.
  *
  *  A bucket that does not respond is waited for: nobody else knows whether it is empty. */
 import { existsSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BucketPlace, formatBucket } from '../../core/bucket-place.ts'
 import { hasCode, invalidRequest } from '../../core/errors.ts'
-import { formatExactDuration, formatSizeBytes } from '../../core/units.ts'
-import type { IngestPorts } from '../../ingest/session.ts'
+import { formatExactDuration } from '../../core/units.ts'
 import type { Log } from '../../log.ts'
-import type { Metadata } from '../../metadata/metadata.ts'
-import { openPackStore } from '../../packs/open-pack-store.ts'
 import { findPackPlace, takeOverBucket } from '../../packs/pack-place.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
 import { keyFilesOf } from '../backup/backup.ts'
-import { openDiskSpace } from '../disk-space.ts'
-import { restoreSnapshot } from '../snapshot/restore-snapshot.ts'
 import { listMetadata } from '../snapshot/snapshots.ts'
-import { rebuildFromPacks, type RebuildReport } from './rebuild.ts'
+import {
+  databaseOf,
+  requireNoneBegun,
+  restoreStore,
+  type Restoring,
+  type StoreSettings,
+} from './restore-store.ts'
 
-export interface RestoreSettings {
-  dataDir: string
-  minFreeBytes: number | null
+export interface RestoreSettings extends StoreSettings {
   /** Null: packs are on the disk, and nothing is restored. */
   packBucket: BucketPlace | null
   restore: boolean
   changesIntervalMs: number | null
   secretKey: Uint8Array | null
   attestationKey: Uint8Array | null
-  retention: { defaultMs: number }
 }
 
-export interface RestoreAtStart {
-  /** Of packs that are imported. */
-  ingest: IngestPorts['settings']
-  /** Opens a database without bounds on what it holds. */
-  openMetadata(path: string): Promise<Metadata>
-  now(): number
+export interface RestoreAtStart extends Restoring {
   log: Log
-  /** Called with what is being done: `restoring …`. */
-  onStep(step: string): void
-  signal: AbortSignal
 }
 
 /** Returns whether the store is a new one, which the bucket does not show yet.
- *  Errors: invalid_request (the bucket is another server's, or has packs but no snapshot),
+ *  Errors: invalid_request (the bucket is another server's, or has packs but no snapshot; a restore
+ *  was interrupted, and this start is none),
  *  blob_damaged (no snapshot is intact), storage_full, those of the bucket but busy. */
 export async function restoreAtStart(
   settings: RestoreSettings,
   steps: RestoreAtStart,
 ): Promise<boolean> {
   const { dataDir, packBucket: place } = settings
-  if (place === null || !settings.restore) return false
+  if (place === null || !settings.restore) {
+    requireNoneBegun(dataDir)
+    return false
+  }
   warnOfLosses(settings, steps.log)
   return await onceItResponds(steps, async () => {
     if (existsSync(databaseOf(dataDir))) {
@@ -79,10 +72,6 @@ export async function restoreAtStart(
       }
     })
   })
-}
-
-function databaseOf(dataDir: string): string {
-  return join(dataDir, 'trove.db')
 }
 
 /** A log without its database may hold what is nowhere else. */
@@ -138,45 +127,16 @@ async function requireNoPacks(objects: Bucket, place: BucketPlace): Promise<void
 
 async function restore(
   objects: Bucket,
-  { dataDir, minFreeBytes, place, retention }: RestoreSettings & { place: BucketPlace },
-  { ingest, openMetadata, now, log, onStep, signal }: RestoreAtStart,
+  settings: RestoreSettings & { place: BucketPlace },
+  { log, onStep, signal }: RestoreAtStart,
 ): Promise<void> {
-  const tell = createTeller(log, onStep)
-  log.info('restoring the store of the bucket', { bucket: formatBucket(place) })
-  const { requireRoom } = await openDiskSpace({ directory: dataDir, minFreeBytes })
-  let imported: RebuildReport | undefined
-  const restored = await restoreSnapshot(objects, {
-    path: databaseOf(dataDir),
-    requireRoom,
-    takeOver: async () => await takeOverBucket(dataDir, { place, objects }),
-    onProgress: (readBytes, sizeBytes) => {
-      const [read, size] = [readBytes, sizeBytes].map((bytes) => formatSizeBytes(bytes))
-      tell(`restoring the metadata, ${read} of ${size}`)
-    },
-    complete: async (staged) => {
-      tell('restoring: looking for packs that are newer than the metadata')
-      const metadata = await openMetadata(staged)
-      const packs = await openPackStore({ kind: 'bucket', bucket: place })
-      try {
-        const ports = { metadata, packs, settings: ingest, now }
-        imported = await rebuildFromPacks(ports, {
-          expiresAt: now() + retention.defaultMs,
-          signal,
-          onProgress: ({ knownPacks, packs: newer }) => {
-            tell(`restoring: of the packs, ${knownPacks} were known and ${newer} imported`)
-          },
-        })
-      } finally {
-        await packs.close()
-        await metadata.close()
-      }
-    },
-    signal,
-  })
-  const { unreadablePacks = [], ...figures } = imported ?? {}
-  const report = { ...restored, ...figures, unreadablePacks: unreadablePacks.length }
-  const { damagedSnapshots, lostChanges } = restored
-  const isWhole = damagedSnapshots === 0 && lostChanges === 0 && !(report.damagedArtifacts ?? 0)
+  log.info('restoring the store of the bucket', { bucket: formatBucket(settings.place) })
+  const restoring = { onStep: createTeller(log, onStep), signal }
+  const { snapshot, imported } = await restoreStore(objects, settings, restoring)
+  const unreadablePacks = imported.unreadablePacks.length
+  const report = { ...snapshot, ...imported, unreadablePacks }
+  const { damagedSnapshots, lostChanges, damagedArtifacts } = report
+  const isWhole = damagedSnapshots === 0 && lostChanges === 0 && damagedArtifacts === 0
   if (isWhole) log.info('restored', report)
   else log.warn('restored, but not all of it', report)
 }

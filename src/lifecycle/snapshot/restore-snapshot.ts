@@ -46,13 +46,18 @@ export interface Restoration {
   signal: AbortSignal
 }
 
+/** Where the database at `path` is until it is complete. */
+export function stagedDatabase(path: string): string {
+  return `${path}.new`
+}
+
 /** Errors: not_found (the bucket has no snapshot), blob_damaged (none is intact), storage_full,
  *  those of the bucket, `takeOver` and `complete`. */
 export async function restoreSnapshot(
   bucket: Bucket,
   { path, takeOver, complete, requireRoom, onProgress = () => {}, signal }: Restoration,
 ): Promise<RestoredSnapshot> {
-  const staged = `${path}.new`
+  const staged = stagedDatabase(path)
   const staging = { staged, requireRoom, onProgress, signal }
   const stage = async (objects: MetadataObject[]): Promise<RestoredSnapshot> =>
     await translateErrno(path, async () => await stageNewest(bucket, objects, staging))
