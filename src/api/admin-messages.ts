@@ -144,7 +144,7 @@ export const jobSchema = z
     dryRun: z.boolean().meta({
       description: 'Whether it changes nothing, and its result is what it would do.',
     }),
-    state: z.enum(['waiting', 'running', 'done', 'failed']),
+    state: z.enum(['waiting', 'running', 'done', 'failed', 'cancelled']),
     createdAt: instant,
     endedAt: instant.nullable(),
     progress: z.record(z.string(), z.unknown()).meta({

@@ -98,6 +98,14 @@ export const adminRoutes: readonly ApiRoute[] = [
     responses: { 200: json('The job.', jobSchema) },
   },
   {
+    method: 'delete',
+    path: `${apiRoot}/admin/jobs/{id}`,
+    operationId: 'cancelJob',
+    summary:
+      'Cancels a job: one that waits at once, one that runs at its next step. What it has done stays done. Requires scope admin.',
+    responses: { 200: json('The job; still `running` until that step.', jobSchema) },
+  },
+  {
     method: 'get',
     path: auditPath,
     operationId: 'readAudit',

@@ -63,6 +63,8 @@ export function wordsOf(act: WireAct): { did: string; what: string; how?: string
       return { did: 'started', what: `a backup to ${details.destination}` }
     case 'snapshot':
       return { did: 'started', what: 'a metadata snapshot' }
+    case 'cancel-job':
+      return { did: 'cancelled', what: `job ${details.job} (${details.jobKind})` }
   }
 }
 

@@ -22,6 +22,7 @@ const detailsSchema = z
     issuedUntil: instant,
     now: z.boolean(),
     destination: z.string(),
+    jobKind: z.string().meta({ description: 'Kind of the maintenance job that was cancelled.' }),
     provider: z.string().meta({ description: 'Host of the provider of single sign-on.' }),
     with: z.enum(['token', 'link']).meta({ description: 'What else a browser signed in with.' }),
     reason: z.string().meta({ description: 'Why the sign-in was refused.' }),

@@ -133,8 +133,10 @@ export const scrubPath = `${apiRoot}/admin/scrub`
 export const backupPath = `${apiRoot}/admin/backup`
 export const snapshotPath = `${apiRoot}/admin/snapshot`
 
+export const jobsPath = `${apiRoot}/admin/jobs`
+
 export function jobPath(id: string): string {
-  return `${apiRoot}/admin/jobs/${id}`
+  return `${jobsPath}/${id}`
 }
 
 /** Escapes each segment and keeps the slashes. */

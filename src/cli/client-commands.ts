@@ -62,6 +62,10 @@ export const clientCommands = {
     summary: 'show what the store holds and how much was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,
   },
+  jobs: {
+    summary: 'list the maintenance jobs of a server, or cancel one',
+    load: async () => (await import('./commands/jobs.ts')).jobsCommand,
+  },
   login: {
     summary: 'store a token for a server, so that commands need no variables',
     load: async () => (await import('./commands/login.ts')).loginCommand,

@@ -144,6 +144,7 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'AnswerError',
   'ClockError',
   'DataLockedError',
+  'CancelledError',
   'NewerDatabaseError',
   'ChangedMigrationError',
   'UnusableDatabaseError',

@@ -6,7 +6,7 @@
  *  `settings`. On tokens: `token` (minted), `revoke` (one token), `revoke-all` (every token of a
  *  project). Of browsers: `sign-in`, `refused-sign-in`. On findings: `dismiss-secret` (a false
  *  alarm), `undismiss-secret`. Started by hand: `gc`, `scrub`, `backup`,
- *  `snapshot` (of the metadata). */
+ *  `snapshot` (of the metadata); `cancel-job` ends such a job, also a scheduled one. */
 export const actKinds = [
   'delete',
   'restore',
@@ -28,6 +28,7 @@ export const actKinds = [
   'scrub',
   'backup',
   'snapshot',
+  'cancel-job',
 ] as const
 export type ActKind = (typeof actKinds)[number]
 

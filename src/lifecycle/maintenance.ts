@@ -44,24 +44,24 @@ export interface MaintenanceOptions {
 export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const { space, requirePacks, clock, log, intervalMs } = options
   const stop = new AbortController()
-  const ports = { ...options.ports, signal: stop.signal }
-  const jobs = createJobs({ now: ports.now, log })
+  const jobs = createJobs({ now: options.ports.now, log })
   // What a clock destroys that jumps in the middle of a scheduled round is gone as well.
-  const doubting = { ...ports, now: clock.believedNow }
+  const doubting = { ...options.ports, now: clock.believedNow }
   const removeDebris = createDebrisRemoval(doubting)
   const run = async (
     { reach, origin }: { reach: CompactionReach; origin: JobOrigin },
     onProgress: (progress: object) => void,
+    signal: AbortSignal,
   ): Promise<Collection> => {
-    const trusting = origin === 'schedule' ? doubting : ports
+    const ports = { ...(origin === 'schedule' ? doubting : options.ports), signal }
     await requirePacks()
     await space.makeRoom()
-    await dropStaleUploads(trusting)
+    await dropStaleUploads(ports)
     try {
-      return await collect(trusting, collectOptions(options, reach, onProgress))
+      return await collect(ports, collectOptions(options, reach, onProgress))
     } finally {
       // Also when a pack could not be removed, which fails every round for as long as it lasts.
-      const debris = await removeDebris(stop.signal)
+      const debris = signal.aborted ? 0 : await removeDebris(signal)
       if (debris > 0) log.warn('removed packs that were never registered', { packs: debris })
       await space.restoreReserve()
     }
@@ -72,11 +72,11 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   ): Job =>
     jobs.start(
       'gc',
-      async (onProgress) =>
+      async (onProgress, signal) =>
         dryRun
-          ? await options.plan({ reach, now: ports.now() }, stop.signal)
-          : await run({ reach, origin }, onProgress),
-      { origin, dryRun },
+          ? await options.plan({ reach, now: options.ports.now() }, signal)
+          : await run({ reach, origin }, onProgress, signal),
+      { origin, dryRun, stop: stop.signal },
     )
 
   const schedule =
@@ -93,7 +93,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
             const { id } = startCollect({ reach: 'background', dryRun: false }, 'schedule')
             const { state, progress } = await jobs.ended(id)
             // The queue has logged the reason.
-            if (state === 'failed') return {}
+            if (state !== 'done') return {}
             // What waits is no activity: it would be logged in every round.
             const {
               waitingPacks: _names,

@@ -23,9 +23,10 @@ export interface DescribedToken {
 
 /** Facts about an act besides its artifacts. Each field names the kinds of act that set it. */
 export interface ActDetails {
-  /** `delete-run` and `delete-job`. */
+  /** `delete-run` and `delete-job`. For `cancel-job` the id and kind of a maintenance job. */
   run?: number
   job?: string
+  jobKind?: string
   /** `expire`. */
   expiresAt?: number
   /** `replace`: the artifact that has the name now. */

@@ -199,6 +199,7 @@ export const rules: Record<string, Rule> = {
   ),
   [`GET ${api}/admin/jobs`]: needs(`${api}/admin/jobs`),
   [`GET ${api}/admin/jobs/:id`]: needs(`${api}/admin/jobs/1`),
+  [`DELETE ${api}/admin/jobs/:id`]: needs(`${api}/admin/jobs/1`, { method: 'DELETE' }),
   ...Object.fromEntries(
     [
       'ListArtifacts',

@@ -24,6 +24,8 @@ import { testDirectory } from '../temporary-directory.ts'
 import { noCapture } from '../no-capture.ts'
 
 const hour = 60 * 60 * 1000
+/** Of work that nothing stops. */
+const { signal: stop } = new AbortController()
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
@@ -338,7 +340,7 @@ test('a job whose request was invalid is logged without a stack, and not as an e
       field: 'destination',
     })
   }
-  const { id } = maintenance.jobs.start('backup', refuse, { origin: 'request' })
+  const { id } = maintenance.jobs.start('backup', refuse, { origin: 'request', stop })
   expect(await maintenance.jobs.ended(id)).toMatchObject({
     state: 'failed',
     error: { code: 'invalid_request' },
@@ -361,7 +363,7 @@ test('a job that nobody asked for is not refused: it failed', async () => {
       field: 'TROVE_S3_BUCKET',
     })
   }
-  const { id } = maintenance.jobs.start('snapshot', fail, { origin: 'schedule' })
+  const { id } = maintenance.jobs.start('snapshot', fail, { origin: 'schedule', stop })
   await maintenance.jobs.ended(id)
   expect(lines).toMatchObject([{ level: 'error', message: 'snapshot failed', job: id }])
   expect(maintenance.jobs.tallies()).toMatchObject([{ kind: 'snapshot', failed: 1 }])

@@ -104,7 +104,7 @@ test('a snapshot says how much of it was sent', async () => {
     start: (kind, work, options) =>
       jobs.start(
         kind,
-        async (tell) => await work((each) => tell(seen[seen.push(each) - 1]!)),
+        async (tell, signal) => await work((each) => tell(seen[seen.push(each) - 1]!), signal),
         options,
       ),
   }

@@ -6,7 +6,7 @@ import type { WireJob } from '../../api/admin-messages.ts'
 import { jobPath } from '../../api/paths.ts'
 import { findKeys } from '../../auth/key.ts'
 import { adminGrant, mintToken } from '../../auth/tokens.ts'
-import { type ErrorCode, StoreError } from '../../core/errors.ts'
+import { asError, type ErrorCode, StoreError } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
@@ -14,6 +14,7 @@ import { readServerConfig } from '../../config/config.ts'
 import { DataLockedError } from '../../metadata/sqlite/data-lock.ts'
 import { type FlagValues, serverFlags } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
+import { printable, write } from '../output/output.ts'
 import { createProgressLines } from '../output/progress.ts'
 import { serverContext } from '../server-access.ts'
 import { type LocalStore, withLocalStore } from './local-store.ts'
@@ -51,7 +52,8 @@ export async function runMaintenance<Report>(
   const onProgress = (report: Report): void => printLine(() => job.describeProgress(report))
   // A login must not decide which server is sent a token of the directory's key.
   const { server } = serverContext({ url }, { stderr, logins: data === undefined })
-  if (data === undefined) return await runOnServer(server, job, { onProgress, signal })
+  const asking = { onProgress, signal, stderr }
+  if (data === undefined) return await runOnServer(server, job, asking)
   const config = readServerConfig({ data })
   try {
     const { command } = job
@@ -64,7 +66,7 @@ export async function runMaintenance<Report>(
       // The process that holds a directory is on this machine.
       const holder = { ...server, ...(named !== null && { url: named, token: null, proxy: null }) }
       const asked = await withOwnToken(holder, server.token, config.dataDir)
-      return await runOnServer(asked, job, { onProgress, signal })
+      return await runOnServer(asked, job, asking)
     })
   }
 }
@@ -102,23 +104,52 @@ async function withOwnToken(
 const tokenLifeMs = 30 * dayMs
 const pollMs = 500
 
-/** Starts a job and waits until it ends. */
+/** Starts a job and waits until it ends. An interruption cancels it, as it would end the same work
+ *  on a directory. */
 async function runOnServer<Report>(
   server: ServerAccess,
   { path, json, schema }: MaintenanceJob<Report>,
-  { onProgress, signal }: { onProgress(report: Report): void; signal: AbortSignal },
+  {
+    onProgress,
+    signal,
+    stderr,
+  }: Pick<Invocation, 'stderr' | 'signal'> & { onProgress(report: Report): void },
 ): Promise<Report> {
   const fields = ['id', 'state', 'progress'] as const
   let state = await requestJson<WireJob>(server, { method: 'POST', path, json, signal }, fields)
-  for (;;) {
-    if (state.state === 'done') return schema.parse(state.progress)
-    if (state.state === 'failed') throw failureOf(state)
-    // There is no progress before the first report.
-    const report = schema.safeParse(state.progress)
-    if (report.success) onProgress(report.data)
-    await sleep(pollMs, undefined, { signal })
-    state = await requestJson(server, { path: jobPath(state.id), signal }, fields)
+  try {
+    for (;;) {
+      if (state.state === 'done') return schema.parse(state.progress)
+      if (state.state === 'failed') throw failureOf(state)
+      if (state.state === 'cancelled') throw new CancelledError(`the ${state.kind} was cancelled`)
+      // There is no progress before the first report.
+      const report = schema.safeParse(state.progress)
+      if (report.success) onProgress(report.data)
+      await sleep(pollMs, undefined, { signal })
+      state = await requestJson(server, { path: jobPath(state.id), signal }, fields)
+    }
+  } catch (error) {
+    if (signal.aborted) await write(stderr, await cancel(server, state))
+    throw error
   }
+}
+
+/** Says what became of it. */
+async function cancel(server: ServerAccess, { id, kind }: WireJob): Promise<string> {
+  try {
+    const request = { method: 'DELETE', path: jobPath(id), repeatable: false } as const
+    const { state } = await requestJson<WireJob>(server, request, ['state'])
+    const words = state === 'running' ? 'ends at its next step' : `is ${state}`
+    return `trove: interrupted; the ${kind} ${words}\n`
+  } catch (error) {
+    const reason = printable(asError(error).message)
+    return `trove: interrupted; the ${kind} goes on (\`trove jobs --cancel ${id}\`): ${reason}\n`
+  }
+}
+
+/** Somebody else has cancelled the job. */
+class CancelledError extends Error {
+  override readonly name = 'CancelledError'
 }
 
 /** The response has the message but not the details of the error. Codes of a newer server are

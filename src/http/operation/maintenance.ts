@@ -61,11 +61,32 @@ export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): vo
   app.get(`${apiRoot}/admin/jobs/:id`, async (c) => {
     await requireAdmin(context, c)
     parseQuery(c, noFields)
-    const id = c.req.param('id')
-    const job = context.maintenance.jobs.find(id)
-    if (job === undefined) throw notFound('job', `there is no job ${id}, or it ended long ago`)
+    const job = knownJob(context, c.req.param('id'))
     return c.json(jobMessage(job), 200, { 'cache-control': 'no-store' })
   })
+  app.delete(`${apiRoot}/admin/jobs/:id`, async (c) => {
+    const principal = await requireAdmin(context, c)
+    parseQuery(c, noFields)
+    const job = await cancelByHand(context, authorOf(context, principal, 'api'), c.req.param('id'))
+    return c.json(jobMessage(job), 200, { 'cache-control': 'no-store' })
+  })
+}
+
+/** Errors: not_found. */
+function knownJob({ maintenance }: AppContext, id: string): Job {
+  const job = maintenance.jobs.find(id)
+  if (job === undefined) throw notFound('job', `there is no job ${id}, or it ended long ago`)
+  return job
+}
+
+/** Cancels a job, and records that in the audit log first unless the job has ended. Errors:
+ *  not_found. */
+export async function cancelByHand(context: AppContext, author: Author, id: string): Promise<Job> {
+  const job = knownJob(context, id)
+  if (job.endedAt !== null) return job
+  const details = { job: id, jobKind: job.kind }
+  await recordMaintenance(context, author, { kind: 'cancel-job', details })
+  return context.maintenance.jobs.cancel(id) ?? job
 }
 
 export type MaintenanceByHand =

@@ -67,16 +67,17 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
   }
   const run = async (
     task: BackgroundTask,
-    onProgress: (progress: object) => void = () => {},
+    onProgress: (progress: object) => void,
+    signal: AbortSignal,
   ): Promise<object> => {
     const onFinding = (finding: ScrubFinding): void => report(log, finding)
-    return await runInBackground(
-      { ...places, task },
-      { onProgress, onFinding, signal: stop.signal },
-    )
+    return await runInBackground({ ...places, task }, { onProgress, onFinding, signal })
   }
   const start = (task: BackgroundTask, place: { lane: string; origin: JobOrigin }): Job =>
-    jobs.start(task.kind, (onProgress) => run(task, onProgress), place)
+    jobs.start(task.kind, (onProgress, signal) => run(task, onProgress, signal), {
+      ...place,
+      stop: stop.signal,
+    })
 
   let reconciledAt = performance.now() - rollupsIntervalMs + limits.scrubRoundMs
   const round = async (olderThanMs: number): Promise<Record<string, number>> => {
@@ -90,7 +91,7 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
     // Also after a failed pass, or every round would read every row.
     if (rollups) reconciledAt = performance.now()
     // The queue has logged the reason.
-    if (state === 'failed') return {}
+    if (state !== 'done') return {}
     const { damaged: _named, ...figures } = progress as ScrubReport
     return figures
   }
@@ -121,7 +122,8 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
           if ((await options.metadata.listUnscanned(secretRulesVersion, page)).length === 0)
             return {}
           const bytesPerSecond = limits.secretBytesPerSecond
-          const report = await run({ kind: 'secrets', options: { bytesPerSecond } })
+          const task = { kind: 'secrets', options: { bytesPerSecond } } as const
+          const report = await run(task, () => {}, stop.signal)
           return { ...(report as SecretsReport) }
         },
       })

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { limits } from '../../core/limits.ts'
 import type { Log } from '../../log.ts'
 
-export type JobState = 'waiting' | 'running' | 'done' | 'failed'
+export type JobState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled'
 
 /** Whether the job was started by a schedule or by a request. */
 export type JobOrigin = 'schedule' | 'request'
@@ -22,13 +22,14 @@ export interface Job {
   readonly state: JobState
   readonly createdAt: number
   readonly endedAt: number | null
-  /** The last progress reported; the outcome once it is done. */
+  /** The last progress reported, also of a job that was cancelled; the outcome once it is done. */
   readonly progress: object
   /** Why it failed. */
   readonly error: Error | null
 }
 
-/** Outcomes of all jobs of one kind since the process began; dry runs do not count. */
+/** Outcomes of all jobs of one kind since the process began; dry runs and cancelled jobs do not
+ *  count. */
 export interface JobTally {
   readonly kind: string
   readonly done: number
@@ -38,13 +39,17 @@ export interface JobTally {
 }
 
 export interface Jobs {
-  /** Queues work. `work` reports progress through its argument and returns the outcome. Jobs of
-   *  one `lane` run one at a time, those of different lanes concurrently. */
+  /** Queues work. `work` reports progress through its argument and returns the outcome. Its signal
+   *  is aborted when the job is cancelled, and with `stop`. Jobs of one `lane` run one at a time,
+   *  those of different lanes concurrently. */
   start(
     kind: string,
-    work: (onProgress: (progress: object) => void) => Promise<object>,
-    options: { lane?: string; origin: JobOrigin; dryRun?: boolean },
+    work: (onProgress: (progress: object) => void, signal: AbortSignal) => Promise<object>,
+    options: { lane?: string; origin: JobOrigin; dryRun?: boolean; stop: AbortSignal },
   ): Job
+  /** Ends a job: one that waits at once, one that runs at its next step. What it did until then
+   *  stays done. Does nothing to one that has ended. */
+  cancel(id: string): Job | undefined
   find(id: string): Job | undefined
   /** All jobs that are kept, newest first. */
   list(): Job[]
@@ -56,10 +61,16 @@ export interface Jobs {
   idle(): Promise<void>
 }
 
+interface KeptJob {
+  job: Job
+  ended: Promise<Job>
+  cancel(): void
+}
+
 /** Logs how jobs end, except those that are aborted. A job whose request was invalid counts as
  *  neither done nor failed. */
 export function createJobs({ now, log }: { now(): number; log: Log }): Jobs {
-  const jobs = new Map<string, { job: Job; ended: Promise<Job> }>()
+  const jobs = new Map<string, KeptJob>()
   const lanes = new Map<string, Promise<unknown>>()
   const tallies = new Map<string, JobTally>()
   const count = ({ kind, dryRun }: Job, change: (tally: JobTally) => Partial<JobTally>): void => {
@@ -69,7 +80,7 @@ export function createJobs({ now, log }: { now(): number; log: Log }): Jobs {
   }
 
   return {
-    start: (kind, work, { lane = 'collection', origin, dryRun = false }) => {
+    start: (kind, work, { lane = 'collection', origin, dryRun = false, stop }) => {
       const id = randomBytes(16).toString('hex')
       let job: Job = {
         id,
@@ -88,16 +99,30 @@ export function createJobs({ now, log }: { now(): number; log: Log }): Jobs {
         if (kept !== undefined) kept.job = job
         return job
       }
+      const ending = new AbortController()
+      const end = (): void => ending.abort(stop.reason)
+      const cancel = (): void => {
+        if (job.endedAt !== null) return
+        if (job.state === 'waiting') change({ state: 'cancelled', endedAt: now() })
+        ending.abort()
+      }
       const run = async (): Promise<Job> => {
+        if (job.state === 'cancelled') return job
         change({ state: 'running' })
+        stop.addEventListener('abort', end)
+        if (stop.aborted) end()
         try {
-          const progress = await work((reported) => change({ progress: reported }))
+          const progress = await work((reported) => change({ progress: reported }), ending.signal)
           count(job, ({ done }) => ({ done: done + 1, lastDoneAt: now() }))
           const done = change({ state: 'done', progress, endedAt: now() })
           logDone(log, done)
           return done
         } catch (error) {
           const failure = asError(error)
+          if (failure.name === 'AbortError' && ending.signal.aborted && !stop.aborted) {
+            log.info(`${kind} was cancelled`, { job: id })
+            return change({ state: 'cancelled', endedAt: now() })
+          }
           if (origin === 'request' && hasCode(failure, 'invalid_request'))
             log.info(`${kind} was refused`, { job: id, reason: failure.message })
           else if (failure.name !== 'AbortError') {
@@ -105,13 +130,19 @@ export function createJobs({ now, log }: { now(): number; log: Log }): Jobs {
             log.error(`${kind} failed`, { job: id, error: failure })
           }
           return change({ state: 'failed', error: failure, endedAt: now() })
+        } finally {
+          stop.removeEventListener('abort', end)
         }
       }
       const ended = (lanes.get(lane) ?? Promise.resolve()).then(run)
       lanes.set(lane, ended)
-      jobs.set(id, { job, ended })
+      jobs.set(id, { job, ended, cancel })
       forgetOld(jobs)
       return job
+    },
+    cancel: (id) => {
+      jobs.get(id)?.cancel()
+      return jobs.get(id)?.job
     },
     find: (id) => jobs.get(id)?.job,
     list: () => [...jobs.values()].map(({ job }) => job).toReversed(),
@@ -143,7 +174,7 @@ function logDone(log: Log, { kind, id, origin, dryRun, createdAt, endedAt, progr
   })
 }
 
-function forgetOld(jobs: Map<string, { job: Job }>): void {
+function forgetOld(jobs: Map<string, KeptJob>): void {
   for (const [id, { job }] of jobs) {
     if (jobs.size <= limits.jobsKept) return
     if (job.endedAt !== null) jobs.delete(id)

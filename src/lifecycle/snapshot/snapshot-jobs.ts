@@ -62,11 +62,11 @@ export function startSnapshotJobs(options: SnapshotJobsOptions): SnapshotJobs {
   })
   stopped.catch(() => {})
   const take = (origin: JobOrigin): Job => {
-    const work: Parameters<Jobs['start']>[1] = async (onProgress) => {
-      const taking = takeSnapshot(series, { dataDir, place, signal: stop.signal, onProgress })
+    const work: Parameters<Jobs['start']>[1] = async (onProgress, signal) => {
+      const taking = takeSnapshot(series, { dataDir, place, signal, onProgress })
       return await Promise.race([taking, stopped])
     }
-    return jobs.start('snapshot', work, { lane: 'snapshot', origin })
+    return jobs.start('snapshot', work, { lane: 'snapshot', origin, stop: stop.signal })
   }
   const takeDue: SnapshotSchedule['take'] = async () => {
     const { state, progress } = await jobs.ended(take('schedule').id)

@@ -46,13 +46,18 @@ export function JobStatus({ job, packs, now }: { job: Job; packs: number; now: n
           Failed: {failureText(job)}.
         </p>
       )}
+      {job.state === 'cancelled' && <p class="quiet">What it did until then stays done.</p>}
       {job.error === null && <Figures job={job} />}
       {!isOver && (
-        <p class="no-script">
-          <a class="button" href={maintenancePath(job.id)}>
+        <form method="post" action={maintenancePath()} class="buttons">
+          <input type="hidden" name="job" value={job.id} />
+          <button name="action" value="cancel">
+            Cancel
+          </button>
+          <a class="button no-script" href={maintenancePath(job.id)}>
             Refresh
           </a>
-        </p>
+        </form>
       )}
     </section>
   )
@@ -74,9 +79,9 @@ export function jobTitle({ kind, dryRun }: Job): string {
   return (titles[kind] ?? kind) + (dryRun ? ', dry run' : '')
 }
 
-/** The outcome of a job in a few words; '' while it runs. */
+/** The outcome of a job in a few words; '' without one. */
 export function outcomeOf(job: Job): string {
-  if (job.endedAt === null) return ''
+  if (job.endedAt === null || job.state === 'cancelled') return ''
   if (job.error !== null) return failureText(job)
   const figure = (name: string): number => numberOf(job.progress, name)
   switch (job.kind) {

@@ -6,7 +6,11 @@ import type { AppContext, AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
 import { authorOf } from '../../http/access/actor.ts'
 import { requireAdmin } from '../../http/access/access.ts'
-import { startByHand, type MaintenanceByHand } from '../../http/operation/maintenance.ts'
+import {
+  cancelByHand,
+  startByHand,
+  type MaintenanceByHand,
+} from '../../http/operation/maintenance.ts'
 import { readForm } from '../input.ts'
 import { MaintenancePage } from './maintenance-page.tsx'
 import type { Snapshots } from './metadata-snapshot.tsx'
@@ -78,8 +82,12 @@ async function oldestVerification({ metadata }: AppContext): Promise<number | nu
 
 export async function startMaintenance({ context }: Web, c: AppRequest): Promise<Response> {
   const principal = await requireAdmin(context, c)
-  const wanted = wantedBy(await readForm(context, c))
-  const job = await startByHand(context, authorOf(context, principal, 'page'), wanted)
+  const author = authorOf(context, principal, 'page')
+  const form = await readForm(context, c)
+  const job =
+    form.get('action') === 'cancel'
+      ? await cancelByHand(context, author, form.get('job') ?? '')
+      : await startByHand(context, author, wantedBy(form))
   return c.redirect(maintenancePath(job.id), 303)
 }
 
