@@ -442,6 +442,7 @@ test.each([
     /--pattern replaces REF.*\.\/42\/build/,
   ],
   [['download', '@42', '--pattern', '*'], /--pattern replaces REF/],
+  [['download', '42', 'dest'], /42 is a whole run: use --run 42 --pattern '\*'/],
   [['download', '@42', 'dest'], /use --run 42 --pattern '\*'/],
   [['download', '42/build:bin', 'dest'], /select with --path GLOB/],
   [['download', '42/build:bin', '-o', 'x.zip'], /select with --path GLOB/],

@@ -65,6 +65,7 @@ test("--download prints the URL of the zip or of a file's bytes", async () => {
 })
 
 test('--sign prints a URL that needs no token, and says how long it is valid', async () => {
+  expect((await url('42/build', '--sign', '--download')).text).toContain('/artifacts/download/')
   const signed = await url('42/build', '--sign')
   expect(signed).toMatchObject({ status: 0 })
   const response = await server.send(signed.text.trim(), { token: null })
@@ -87,7 +88,7 @@ test.each([
   [['42/build:link'], 3, 'it is a symlink to bin/app'],
   [['42/build:bin', '--download'], 3, 'it is a directory'],
   [['42/build:bin/app', '--sign'], 2, '--sign applies to the whole artifact'],
-  [['42/build', '--sign', '--download'], 2, '--sign and --download cannot be combined'],
+  [['42/build', '--sign', '--immutable'], 2, '--sign and --immutable cannot be combined'],
   [[], 2, 'REF is missing'],
 ])('%j ends with %d', async (args, status, reason) => {
   const stderr = expect.stringContaining(reason) as string

@@ -149,7 +149,7 @@ function formatOf({
 
 /** Errors: UsageError for a whole run or a path, invalid_request, invalid_name. */
 function artifactOf(text: string): Reference | NameReference {
-  const run = parseRunOnly(text)
+  const run = parseRunOnly(text.replace(/^[0-9]+$/, '@$&'))
   if (run !== undefined)
     throw new UsageError(`${text} is a whole run: use --run ${run.run} --pattern '*'`)
   const { reference, path } = parseEntryReference(text)

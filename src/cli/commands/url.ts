@@ -42,10 +42,9 @@ export const urlCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
-    if (given.sign && (given.download || given.immutable))
-      throw new UsageError(
-        `--sign and --${given.download ? 'download' : 'immutable'} cannot be combined`,
-      )
+    // A signed URL is one of a download, so `--download` changes nothing.
+    if (given.sign && given.immutable)
+      throw new UsageError('--sign and --immutable cannot be combined')
     if (given.sign && path !== '')
       throw new UsageError('--sign applies to the whole artifact: use REF without :PATH')
     const { server, artifact } = await connectTo(given, reference, { stderr, signal })
