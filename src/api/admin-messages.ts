@@ -57,6 +57,10 @@ export const collectionSchema = z
     freedBytes: z.int(),
     waitingBytes: bytes,
     waitingPacks: z.array(z.string()),
+    restorableBytes: bytes.meta({
+      description:
+        'Logical bytes of deleted artifacts that can still be restored, and hold their space until they cannot: after the collection, or of a dry run before it.',
+    }),
     removedBlobs: count,
     removedPacks: count,
     rewrittenPacks: count,

@@ -98,6 +98,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
             const {
               waitingPacks: _names,
               waitingBytes: _bytes,
+              restorableBytes: _restorable,
               ...figures
             } = progress as Collection
             return figures

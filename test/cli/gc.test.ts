@@ -34,6 +34,17 @@ test('a dry run shows what gc then frees, as text and as JSON', async () => {
   expect(JSON.parse(done.text)).toMatchObject({ expired: 0, deletedArtifacts: 1, waitingBytes: 0 })
 })
 
+test('what was deleted but can still be restored is why nothing is freed, and --now frees it', async () => {
+  await deletedArtifact()
+  const environment = await server.access({ scope: 'admin' })
+  const told = 'kept because it can still be restored: 48.8 KiB of deleted artifacts'
+  expect((await runTroveInside(['gc'], environment)).text).toContain(told)
+  expect(JSON.parse((await runTroveInside(['gc', '--json'], environment)).text)).toMatchObject({
+    restorableBytes: 50_000,
+  })
+  expect((await runTroveInside(['gc', '--now'], environment)).text).not.toContain('can still')
+})
+
 test('rewritten packs do not count as negative freed bytes, and waiting packs are not named', async () => {
   for (let run = 1; run <= limits.tinyPacksMin; run++) {
     await server.put(`${run}/tiny`, { body: randomBytes(1000) })

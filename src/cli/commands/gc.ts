@@ -72,7 +72,7 @@ function describe(
   collection: WireCollection,
   { now, dryRun }: { now: boolean; dryRun: boolean },
 ): string {
-  const { expired, deletedArtifacts, waitingBytes, waitingPacks } = collection
+  const { expired, deletedArtifacts, waitingBytes, waitingPacks, restorableBytes } = collection
   const lines = [
     `${dryRun ? 'would expire' : 'expired'} ${counted(expired, 'artifact')}`,
     `${dryRun ? 'would remove' : 'removed'} ${counted(deletedArtifacts, 'deleted artifact')}`,
@@ -83,5 +83,9 @@ function describe(
     // Without `--now` each dead pack waits for its grace period, and nothing can be done about it.
     if (now) lines.push(...waitingPacks.map((name) => `  pack ${name}`))
   }
+  if (restorableBytes > 0 && !now && !dryRun)
+    lines.push(
+      `kept because it can still be restored: ${formatSizeBytes(restorableBytes)} of deleted artifacts (\`--now\` frees that, too)`,
+    )
   return `${lines.join('\n')}\n`
 }

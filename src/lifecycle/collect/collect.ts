@@ -52,6 +52,9 @@ export interface Collection {
   waitingBytes: number
   /** Names of the packs that hold them, at most `limits.packsNamedMax`. */
   waitingPacks: string[]
+  /** Logical bytes of deleted artifacts that can still be restored, and hold their bytes until they
+   *  cannot: after the round, or of a plan before it. */
+  restorableBytes: number
   removedBlobs: number
   removedPacks: number
   rewrittenPacks: number
@@ -93,7 +96,8 @@ export async function planCollection(
     // The rest is left for later rounds.
     if (survivors === limits.tinyPacksMax) break
   }
-  const liveBytes = (await metadata.figures()).liveBytes - dyingBytesOf(packs)
+  const figures = await metadata.figures()
+  const liveBytes = figures.liveBytes - dyingBytesOf(packs)
   const plan = planCompaction(dying.values(), { reach, tiny, liveBytes })
   const dead = await deadPackBytes(ports, graceOf(reach))
   const bytes = plan.freedBytes + dead.bytes
@@ -111,6 +115,7 @@ export async function planCollection(
     deletedArtifacts: released,
     freedBytes: isHeld ? dead.freeBytes : bytes,
     waitingBytes: readBytes + (isHeld ? bytes - dead.freeBytes : 0),
+    restorableBytes: figures.removedBytes,
     removedPacks: plan.remove.length,
     rewrittenPacks: plan.rewrite.length,
   }
@@ -153,6 +158,7 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   await addHeld(ports, result, { artifactIds: waiting, by })
   await forgetHistory(ports, { now: options.believedNow(), historyMs: options.historyMs })
   await returnPages(ports)
+  result.restorableBytes = (await ports.metadata.figures()).removedBytes
   report()
   // Reported, so that it is logged, once everything else is done.
   if (last.failures.length > 0) throw last.failures[0]
@@ -171,6 +177,7 @@ function emptyCollection(): Collection {
     freedBytes: 0,
     waitingBytes: 0,
     waitingPacks: [],
+    restorableBytes: 0,
     removedBlobs: 0,
     removedPacks: 0,
     rewrittenPacks: 0,

@@ -119,6 +119,7 @@ const figureNames: Record<string, string> = {
   deletedArtifacts: 'Deleted artifacts removed for good',
   freedBytes: 'Freed',
   waitingBytes: 'Waiting for a grace period or a reader',
+  restorableBytes: 'Deleted artifacts that can still be restored',
   removedBlobs: 'Blobs removed',
   removedPacks: 'Packs removed',
   rewrittenPacks: 'Packs rewritten',
