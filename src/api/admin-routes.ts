@@ -42,6 +42,14 @@ export const adminRoutes: readonly ApiRoute[] = [
     responses: { 200: json('The statistics.', statsSchema) },
   },
   {
+    method: 'get',
+    path: `${apiRoot}/projects/{owner}/{repo}`,
+    operationId: 'readProject',
+    summary:
+      "A project's settings; null is the server's. Requires a token that may read the project, also if that is public.",
+    responses: { 200: json('The project.', projectSchema) },
+  },
+  {
     method: 'patch',
     path: `${apiRoot}/projects/{owner}/{repo}`,
     operationId: 'changeProject',

@@ -218,10 +218,9 @@ const rules: Record<string, Rule> = {
     }),
   },
   'GET /dav/*': { after: at(`/dav/${project}/runs/1/${name}/index.html`), status: 410 },
-  [`PUT ${api}/projects/:owner/:repo/runs/:run/artifacts/:name`]: {
-    none: 'makes a new artifact; tested below',
-  },
+  [`PUT ${api}/projects/:owner/:repo/runs/:run/artifacts/:name`]: { none: 'tested below' },
   [`PUT ${api}/projects/:owner/:repo/runs/:run{[0-9]+}/record`]: { none: 'events in' },
+  [`GET ${api}/projects/:owner/:repo`]: { none: 'settings' },
   [`PATCH ${api}/projects/:owner/:repo`]: { none: 'settings' },
   [`POST ${api}/projects/:owner/:repo/dismissed-secrets`]: { none: 'dismissals' },
   [`GET ${api}/audit`]: { none: 'audit log entries; expiry has no actor' },

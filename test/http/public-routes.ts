@@ -173,6 +173,7 @@ export const rules: Record<string, Rule> = {
     `${api}/projects/PROJECT/runs/9/record`,
     { method: 'PUT', json: {} },
   ),
+  [`GET ${api}/projects/:owner/:repo`]: needs(`${api}/projects/PROJECT`),
   [`PATCH ${api}/projects/:owner/:repo`]: needs(`${api}/projects/PROJECT`, {
     method: 'PATCH',
     json: { strict: true },

@@ -3,6 +3,7 @@ import type { Hono } from 'hono'
 import * as z from 'zod'
 import { projectPolicySchema, type WireProject } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
+import { noFields } from '../../api/queries.ts'
 import { mayAdminister } from '../../auth/principal.ts'
 import { forbidden } from '../../core/errors.ts'
 import { compileLatestRule } from '../../core/policy/keep-latest.ts'
@@ -11,14 +12,21 @@ import { checkOverrides } from '../../core/policy/retention.ts'
 import type { ProjectName } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
 import type { Author, Project } from '../../metadata/metadata.ts'
-import { readProject } from '../access/access.ts'
+import { readProject, requireInspectProject } from '../access/access.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import { authorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
-import { parseBody, parseInput, projectParameter } from '../input.ts'
+import { parseBody, parseInput, parseQuery, projectParameter } from '../input.ts'
 
 export function addProjectRoutes(app: Hono<AppEnv>, context: AppContext): void {
+  app.get(`${apiRoot}/projects/:owner/:repo`, async (c) => {
+    const principal = await requirePrincipal(context, c)
+    parseQuery(c, noFields)
+    const project = await readProject(context, principal, projectParameter(c))
+    requireInspectProject(principal, project.name)
+    return c.json(projectMessage(project), 200, { 'cache-control': 'no-store' })
+  })
   app.patch(`${apiRoot}/projects/:owner/:repo`, async (c) => {
     const principal = await requirePrincipal(context, c)
     const name = projectParameter(c)
