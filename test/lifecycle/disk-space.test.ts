@@ -137,6 +137,11 @@ test('a reserve is kept, deleted when the disk is nearly full, and restored when
   freeBytes = 5 * MiB
   await space.restoreReserve()
   expect(await reserveBytes()).toBe(MiB)
+
+  // One that is there is not written again.
+  const before = asked
+  await space.restoreReserve()
+  expect(asked).toBe(before)
 })
 
 // Goal: a disk quota, or other writers, may refuse what the system counts as free.
