@@ -129,6 +129,8 @@ test('a large copy that turns bad once it was found sound stays where it is', as
     createPace(null),
   )
   await expect(compacting).rejects.toMatchObject({ code: 'blob_damaged' })
+  // The pack that was begun is gone.
+  expect(await store.packs.removeUnsealed(Number.POSITIVE_INFINITY)).toBe(0)
   expect((await zipOf(store, artifact.id)).equals(zip)).toBe(true)
 })
 
