@@ -42,6 +42,7 @@ export const backupCommand: Command<typeof flags> = {
       local: async ({ ports, config: { dataDir } }, onProgress) =>
         await backUp(ports, { ...wanted, files: keyFilesOf(dataDir), onProgress }),
       describeProgress,
+      interrupted: 'the same command continues with the packs that are there already',
     })
     // With --data, this is the server's machine.
     if (given.data !== undefined && (await isAbsent(report.path))) {

@@ -14,6 +14,7 @@ import { readServerConfig } from '../../config/config.ts'
 import { DataLockedError } from '../../metadata/sqlite/data-lock.ts'
 import { type FlagValues, serverFlags } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
+import { isAbort } from '../exit-status.ts'
 import { printable, write } from '../output/output.ts'
 import { createProgressLines } from '../output/progress.ts'
 import { serverContext } from '../server-access.ts'
@@ -37,6 +38,8 @@ export interface MaintenanceJob<Report> {
   schema: ZodType<Report>
   local(store: LocalStore, onProgress: (report: Report) => void): Promise<Report>
   describeProgress(report: Report): string
+  /** What repeating an interrupted command does, when no server does the work. */
+  interrupted?: string
 }
 
 /** With `--data`, works on that directory; when a server holds it, asks that server, with a
@@ -60,6 +63,8 @@ export async function runMaintenance<Report>(
     const held = { command, signal }
     return await withLocalStore(config, held, (store) => job.local(store, onProgress))
   } catch (error) {
+    if (isAbort(error) && job.interrupted !== undefined)
+      await write(stderr, `trove: interrupted; ${job.interrupted}\n`)
     if (!(error instanceof DataLockedError)) throw error
     const named = url === undefined ? error.serverUrl : null
     return await requestFromHolder(error, async () => {
