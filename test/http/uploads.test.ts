@@ -143,6 +143,30 @@ test('a commit of an ended session does not return an artifact that it did not m
   expect(await problemOf(await commit(over, foreign))).toMatchObject(refused)
 })
 
+test('an upload that repeats an artifact needs no room in the quota', async () => {
+  const token = await server.token({ scope: 'admin' })
+  const setQuota = async (quotaBytes: number | null): Promise<void> => {
+    const change = { method: 'PATCH', token, json: { quotaBytes } }
+    await server.send('/api/v1/projects/octo/app', change)
+  }
+  const offer = offerOf('repeated', 90)
+  const made = await commit(await begin(offer, 90), offer)
+  const { artifact } = (await made.json()) as Committed
+  await setQuota(1)
+  const again = await server.send('/api/v1/uploads', { method: 'POST', json: offer })
+  expect(await again.json()).toMatchObject({
+    state: 'done',
+    created: false,
+    artifact: { id: artifact.id },
+  })
+  const { project, run, name } = offer
+  const check = { method: 'POST', json: { project, run, name } }
+  expect((await server.send('/api/v1/uploads/check', check)).status).toBe(204)
+  const other = { method: 'POST', json: { ...offer, name: 'another' } }
+  expect((await server.send('/api/v1/uploads', other)).status).toBe(413)
+  await setQuota(null)
+})
+
 test('a check of an upload answers as its offer would, and leaves nothing behind', async () => {
   const check = async (json: object, request?: TokenRequest): Promise<[number, string?]> => {
     const token = await server.token(request)

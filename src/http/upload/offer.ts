@@ -104,14 +104,24 @@ export async function checkUpload(
   const project = parseProjectName(message.project)
   const { number: run, attempt, job, name } = uploadDestination(principal, { ...message, project })
   const onConflict = message.overwrite ? await replacementBy(context, principal) : 'same'
-  if (onConflict === 'same') await requireQuota(context, project, 0)
   const known = await context.metadata.findProject(project)
-  if (known === undefined) return
-  const place = { projectId: known.id, run, attempt, name }
-  const holder = await context.metadata.findNewest(place, context.now())
+  const holder =
+    known &&
+    (await context.metadata.findNewest({ projectId: known.id, run, attempt, name }, context.now()))
   // The same job may be about to send the same tree again.
-  if (holder === undefined || (onConflict === 'same' && holder.job === job)) return
-  refuseReplacement({ name, job, onConflict }, holder)
+  if (holder !== undefined && onConflict === 'same' && holder.job === job) return
+  if (holder !== undefined) refuseReplacement({ name, job, onConflict }, holder)
+  if (onConflict === 'same') await requireQuota(context, project, 0)
+}
+
+/** Early quota check; not for an upload that replaces an artifact, or repeats one, which adds
+ *  nothing. Errors: quota_exceeded. */
+export async function requireRoom(context: AppContext, offered: Offered): Promise<void> {
+  const { project, artifact } = offered
+  if (artifact.onConflict !== 'same') return
+  const holder = await holderOf(context, offered)
+  if (holder !== undefined && isOffered(holder, offered)) return
+  await requireQuota(context, project, artifact.tree.logicalBytes)
 }
 
 /** Rejects an upload whose name is taken before its content is sent. The commit checks again.

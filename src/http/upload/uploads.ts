@@ -19,9 +19,15 @@ import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { sendBytes } from '../body/gzip.ts'
 import { digestField, parseQuery } from '../input.ts'
-import { checkUpload, type Offered, outcomeOf, readOffer, requireFreeName } from './offer.ts'
+import {
+  checkUpload,
+  type Offered,
+  outcomeOf,
+  readOffer,
+  requireFreeName,
+  requireRoom,
+} from './offer.ts'
 import { listLimit, openRequestBody, uploadLimit } from '../body/request-body.ts'
-import { requireQuota } from './quota.ts'
 import { createTurns, type Turns } from './turns.ts'
 
 export function addUploadRoutes(app: Hono<AppEnv>, context: AppContext): void {
@@ -35,9 +41,7 @@ export function addUploadRoutes(app: Hono<AppEnv>, context: AppContext): void {
   routes.post('/', async (c) => {
     const principal = await requirePrincipal(context, c)
     const offered = await readOffer(context, c, principal)
-    const { project, artifact } = offered
-    if (artifact.onConflict === 'same')
-      await requireQuota(context, project, artifact.tree.logicalBytes)
+    await requireRoom(context, offered)
     // Equal offers share one session, which the first of them ends when the tree is known.
     return await offers.take(offered.key, async () => await handleOffer(context, c, offered))
   })
