@@ -3,7 +3,13 @@
 import { randomBytes } from 'node:crypto'
 import { hasCode, invalidRequest, storeError } from '../../core/errors.ts'
 import { type Bucket, readMark, writeMark } from './bucket.ts'
-import { checkPackName, checkSlice, formatName, packFormat, sealedPackPath } from '../pack-layout.ts'
+import {
+  checkPackName,
+  checkSlice,
+  formatName,
+  packFormat,
+  sealedPackPath,
+} from '../pack-layout.ts'
 import type { PackName, PackStore } from '../pack-store.ts'
 import { createS3Sink } from './s3-sink.ts'
 
