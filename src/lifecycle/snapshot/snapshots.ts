@@ -25,7 +25,7 @@ export interface MetadataObject {
   takenAt: number
 }
 
-export const snapshotFolder = 'metadata/'
+const snapshotFolder = 'metadata/'
 
 /** The last one is for restoring; the one before it, for the case that it is damaged. */
 export const snapshotsKept = 2
