@@ -10,7 +10,7 @@ import { type PackName, type PackStore, type SealedPack, sizesOf } from '../pack
 export interface MoveReport {
   packs: number
   packBytes: number
-  /** Packs that an earlier attempt had moved. */
+  /** Packs that an earlier attempt had moved and read back. */
   packsThereBefore: number
 }
 
@@ -32,7 +32,7 @@ export interface Move extends Copying {
 export async function movePacks(move: Move): Promise<MoveReport> {
   const { from, to, signal } = move
   for (const place of [from, to]) await place.removeUnsealed(Number.POSITIVE_INFINITY)
-  const present = await sizesOf(to)
+  const present = await readBackIn(to)
   const packs = [...(await sizesOf(from))].map(([name, sizeBytes]) => ({ name, sizeBytes }))
   const totalBytes = packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const report = { packs: packs.length, packBytes: totalBytes, packsThereBefore: 0 }
@@ -46,6 +46,16 @@ export async function movePacks(move: Move): Promise<MoveReport> {
   }
   await move.switchOver()
   return report
+}
+
+/** Returns the sizes of the packs that earlier attempts have moved. The last one may not have been
+ *  read back. */
+async function readBackIn(to: PackStore): Promise<Map<PackName, number>> {
+  const packs: (SealedPack & { modifiedAt: number })[] = []
+  for await (const pack of to.list()) packs.push(pack)
+  const last = packs.reduce((latest, { modifiedAt }) => Math.max(latest, modifiedAt), 0)
+  const before = packs.filter(({ modifiedAt }) => modifiedAt < last)
+  return new Map(before.map(({ name, sizeBytes }) => [name, sizeBytes]))
 }
 
 /** Empties a place in which a move has left packs; returns how many. `to`: where the packs of the
@@ -74,7 +84,7 @@ export async function removeMoved({
 }
 
 async function copyPack({ from, to, signal }: Copying, pack: SealedPack): Promise<void> {
-  // A pack of another size is an incomplete copy.
+  // What is there is an incomplete copy, or was not read back.
   await to.remove(pack.name)
   const sink = await to.create(pack.name)
   const expected = createDigestHasher()

@@ -66,15 +66,19 @@ test('a move stopped after any pack resumes from there', async () => {
   const [from, to] = [await openPlace(), await openPlace()]
   const packs = await fill(from, 3)
   const stop = new AbortController()
+  let moved = 0
   const stopped = movePacks({
     from,
     to,
-    onProgress: () => stop.abort(new Error('stopped')),
+    onProgress: () => {
+      moved += 1
+      if (moved === 2) stop.abort(new Error('stopped'))
+    },
     switchOver: () => Promise.reject(new Error('too early')),
     signal: stop.signal,
   })
   await expect(stopped).rejects.toThrow('stopped')
-  expect(await namesIn(to)).toHaveLength(1)
+  expect(await namesIn(to)).toHaveLength(2)
   await expectAll(from, packs)
   // As a move that was killed in the middle of a pack leaves it.
   const there = await namesIn(to)
@@ -82,6 +86,25 @@ test('a move stopped after any pack resumes from there', async () => {
   const report = await movePacks({ ...quiet, from, to, switchOver: async () => {} })
   await expect(half.seal()).rejects.toMatchObject({ code: 'not_found' })
   expect(report).toMatchObject({ packs: 3, packsThereBefore: 1 })
+  await expectAll(to, packs)
+})
+
+test('a pack that was not read back before its move was killed does not count as moved', async () => {
+  const [from, to] = [await openPlace(), await openPlace()]
+  const packs = await fill(from, 2)
+  const forgetful: PackStore = {
+    ...to,
+    create: async (name) => {
+      const sink = await to.create(name)
+      return { ...sink, write: async ({ length }) => await sink.write(Buffer.alloc(length)) }
+    },
+    read: () => Promise.reject(new Error('killed')),
+  }
+  const switchOver = async (): Promise<void> => {}
+  const killed = movePacks({ ...quiet, from, to: forgetful, switchOver })
+  await expect(killed).rejects.toThrow('killed')
+  expect(await namesIn(to)).toHaveLength(1)
+  await movePacks({ ...quiet, from, to, switchOver })
   await expectAll(to, packs)
 })
 
