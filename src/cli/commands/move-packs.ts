@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { readServerConfig } from '../../config/config.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { type Move, movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
+import { databaseOf } from '../../lifecycle/recovery/restore-store.ts'
 import { removeSomeMetadata } from '../../lifecycle/snapshot/snapshots.ts'
 import { lockDataDir } from '../../metadata/sqlite/data-lock.ts'
 import { openSqliteMetadata } from '../../metadata/sqlite/sqlite.ts'
@@ -152,10 +153,6 @@ async function withStores<T>(from: PackPlace, to: PackPlace, work: Work<T>): Pro
   } finally {
     await source.close()
   }
-}
-
-function databaseOf(dataDir: string): string {
-  return join(dataDir, 'trove.db')
 }
 
 function describeLeft(to: string, left: number): string {
