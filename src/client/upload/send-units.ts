@@ -1,6 +1,6 @@
 /** Sends units of blobs over a few concurrent connections. A request body is produced while it
- *  is sent, so memory is bounded by the tasks in flight. After a failure, the caller finds out
- *  what is still missing and sends it again. */
+ *  is sent, so memory is bounded by the tasks in flight. After a failure, the caller ends the other
+ *  requests by the session's signal, finds out what is still missing and sends it again. */
 import type { FilePool } from '../files/file-pool.ts'
 import type { EncodePiece } from '../files/file-tasks.ts'
 import { connectionsFor } from '../transport/connections.ts'
@@ -24,17 +24,12 @@ export async function sendUnits(
   units: AsyncIterable<SendUnit>,
   onSent: (contentBytes: number) => void,
 ): Promise<void> {
-  const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, session.signal])
-  const sending = { session: { ...session, signal }, pool, onSent }
-  const queue = createUnitQueue(units, signal)
+  const sending = { session, pool, onSent }
+  const queue = createUnitQueue(units, session.signal)
   const senders = Array.from({ length: connectionsFor(pool.threads) }, async () => {
-    // One failure stops the others: the caller starts over with what is missing then.
-    await sendAll(sending, queue).catch((error: unknown) => stop.abort(error))
+    await sendAll(sending, queue)
   })
   await Promise.all(senders)
-  session.signal.throwIfAborted()
-  stop.signal.throwIfAborted()
 }
 
 interface Sending {

@@ -183,39 +183,46 @@ function isPassing(error: unknown): boolean {
   return hasCode(error, 'session_ended', 'upload_incomplete', 'incomplete_body', 'idle_timeout')
 }
 
-/** One attempt. `onHeld` is called with content bytes that the server turns out to have. */
+/** One attempt; none of its requests goes on when it has failed. `onHeld` is called with content
+ *  bytes that the server turns out to have. */
 async function sendTree(upload: Upload, onHeld: (bytes: number) => void): Promise<CommitAnswer> {
-  const { server, tree, progress, signal, reportProgress } = upload
-  const isBaseKept = isBaseWorthKeeping(upload)
-  const onSent = (bytes: number): void => {
-    progress.sentBytes += bytes
+  const { server, tree, progress, reportProgress } = upload
+  const over = new AbortController()
+  const signal = AbortSignal.any([upload.signal, over.signal])
+  try {
+    const isBaseKept = isBaseWorthKeeping(upload)
+    const onSent = (bytes: number): void => {
+      progress.sentBytes += bytes
+    }
+    const offering = offerTree(server, offerOf(upload), { signal, onSent })
+    // A rejection is handled below.
+    offering.catch(() => {})
+    // For the times, which are sent along with the manifest.
+    connectEarly(server)
+    // Written while the server works; if the server rejects the upload, nothing needs to be read
+    // again.
+    if (!isBaseKept) await tree.saveStatCache()
+    const answer = await offering
+    if (answer.state === 'done') {
+      if (isBaseKept) await tree.saveStatCache()
+      reportProgress({ doneBytes: progress.totalBytes })
+      return answer
+    }
+    const { session } = answer
+    const [missing] = await Promise.all([
+      findMissing(upload, session),
+      offerTimes(session, tree.timesPages),
+    ])
+    await sendMissing(upload, session, missing, onHeld)
+    reportProgress({ phase: 'finishing' })
+    const committing = commit(session).catch((error: unknown) => {
+      throw refusedCommit(tree, error)
+    })
+    if (isBaseKept) await tree.saveStatCache(committing)
+    return await committing
+  } finally {
+    over.abort()
   }
-  const offering = offerTree(server, offerOf(upload), { signal, onSent })
-  // A rejection is handled below.
-  offering.catch(() => {})
-  // For the times, which are sent along with the manifest.
-  connectEarly(server)
-  // Written while the server works; if the server rejects the upload, nothing needs to be read
-  // again.
-  if (!isBaseKept) await tree.saveStatCache()
-  const answer = await offering
-  if (answer.state === 'done') {
-    if (isBaseKept) await tree.saveStatCache()
-    reportProgress({ doneBytes: progress.totalBytes })
-    return answer
-  }
-  const { session } = answer
-  const [missing] = await Promise.all([
-    findMissing(upload, session),
-    offerTimes(session, tree.timesPages),
-  ])
-  await sendMissing(upload, session, missing, onHeld)
-  reportProgress({ phase: 'finishing' })
-  const committing = commit(session).catch((error: unknown) => {
-    throw refusedCommit(tree, error)
-  })
-  if (isBaseKept) await tree.saveStatCache(committing)
-  return await committing
 }
 
 function offerOf({ tree, target, changes }: Upload): Offer {
@@ -272,22 +279,15 @@ async function sendMissing(
   const heldBytes = progress.totalBytes - missingBytes
   onHeld(heldBytes)
   reportProgress({ doneBytes: heldBytes })
-  // When a request fails, files may still be being cut for this attempt.
-  const over = new AbortController()
-  const current = { ...session, signal: AbortSignal.any([session.signal, over.signal]) }
-  const parts = largeUnits({ session: current, pool, tree, level }, large, (bytes) => {
+  const parts = largeUnits({ session, pool, tree, level }, large, (bytes) => {
     onHeld(bytes)
     reportProgress({ doneBytes: progress.doneBytes + bytes })
   })
   const units = smallThenLarge(planSmall(tree, small, level), parts)
-  try {
-    await sendUnits(current, pool, units, (bytes) => {
-      upload.contentBytes += bytes
-      reportProgress({ doneBytes: progress.doneBytes + bytes })
-    })
-  } finally {
-    over.abort()
-  }
+  await sendUnits(session, pool, units, (bytes) => {
+    upload.contentBytes += bytes
+    reportProgress({ doneBytes: progress.doneBytes + bytes })
+  })
 }
 
 /** Small files can be sent at once, so the server has work while large ones are being cut. */

@@ -1,0 +1,62 @@
+/** Uploads to servers of which single requests fail. */
+import { createServer, type ServerResponse } from 'node:http'
+import { basename } from 'node:path'
+import { expect, test } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { listen } from './listen.ts'
+import { uploadDirectory } from './shared-server.ts'
+import { makeDirectory } from './tree.ts'
+
+type Respond = (response: ServerResponse) => unknown
+
+const json =
+  (body: object): Respond =>
+  (response) =>
+    response.end(JSON.stringify(body))
+
+/** A server that takes an upload and lacks nothing, but for the steps given. Returns the steps that
+ *  were asked for. */
+async function serve(own: Record<string, Respond>): Promise<{ url: string; asked: string[] }> {
+  const asked: string[] = []
+  const steps: Record<string, Respond> = {
+    uploads: json({ state: 'open', id: '0'.repeat(32), needs: 'manifest' }),
+    manifest: (response) => response.end(),
+    times: (response) => response.writeHead(204).end(),
+    commit: json({ created: true, artifact: { id: 1 } }),
+    ...own,
+  }
+  const server = createServer((request, response) => {
+    const step = basename(new URL(request.url!, 'http://any').pathname)
+    request.resume().on('end', () => {
+      // Asked only if hashing takes long.
+      if (step === 'check') response.writeHead(204).end()
+      else {
+        asked.push(step)
+        steps[step]!(response)
+      }
+    })
+  })
+  return { url: await listen(server), asked }
+}
+
+async function upload(url: string): Promise<unknown> {
+  const client = createClient({ url, token: null, cacheDir: null })
+  return await uploadDirectory(client, await makeDirectory({ a: 'a', d: null }))
+}
+
+test('requests of an attempt end with it, so that the next one does not send beside them', async () => {
+  let ended = false
+  const { url, asked } = await serve({
+    manifest: (response) => {
+      response.on('close', () => {
+        ended = true
+      })
+    },
+    times: async (response) => {
+      await expect.poll(() => asked).toContain('manifest')
+      json({ status: 403, code: 'forbidden', detail: 'not now' })(response.writeHead(403))
+    },
+  })
+  await expect(upload(url)).rejects.toMatchObject({ code: 'forbidden' })
+  await expect.poll(() => ended).toBe(true)
+})
