@@ -60,3 +60,13 @@ test('requests of an attempt end with it, so that the next one does not send bes
   await expect(upload(url)).rejects.toMatchObject({ code: 'forbidden' })
   await expect.poll(() => ended).toBe(true)
 })
+
+test('a redirect fails at once, since it will not pass', async () => {
+  const { url, asked } = await serve({
+    uploads: (response) => response.writeHead(308, { location: 'https://store.example' }).end(),
+  })
+  await expect(upload(url)).rejects.toThrow(
+    `${url} cannot be reached: it responded 308, a redirect to https://store.example`,
+  )
+  expect(asked).toEqual(['uploads'])
+})

@@ -162,8 +162,9 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
   if (status < 400) {
     answer.discard()
     const place = answer.header('location') ?? 'another address'
-    return new NetworkError(
+    return new AnswerError(
       `${server.url} cannot be reached: it responded ${status}, a redirect to ${place}`,
+      status,
     )
   }
   const text = (await answer.bytes()).toString()
