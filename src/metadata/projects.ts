@@ -57,16 +57,20 @@ export interface ProjectMetadata {
   /** Finds or creates the run (and its project). Facts that are not null overwrite nulls, never
    *  other values. The run is durable with the next durable write, such as that of its artifact. */
   ensureRun(identity: RunIdentity, facts: RunFacts, now: number): Promise<Run>
+  /** Finds an attempt of a run, by default the newest that `listRuns` would list, or else the
+   *  newest. */
   findRun(projectId: number, number: number, attempt?: number): Promise<Run | undefined>
   /** The run of a recorded job. */
   findRunOfJob(jobId: number): Promise<Run | undefined>
-  /** Runs of a project, newest first. `before` is the `id` of the last run of the previous page. */
+  /** Runs of a project that have an artifact, a tombstone or a record, newest first: an upload that
+   *  is refused leaves no run to be seen. `before` is the `id` of the last run of the previous
+   *  page. */
   listRuns(
     projectId: number,
     page: { limit: number; before?: number | undefined; filter?: RunFilter },
   ): Promise<Run[]>
-  /** Distinct values among the newest `limits.runFactsScannedMax` runs of a project, most recently
-   *  used first. */
+  /** Distinct values of the runs that `listRuns` lists, among the newest
+   *  `limits.runFactsScannedMax` of a project, most recently used first. */
   listRunFacts(projectId: number, fact: RunFact, limit: number): Promise<string[]>
   /** Deletes runs not used since `usedBy` that have nothing left: no artifact or tombstone, no
    *  upload, no record. Examines `limit` runs after id `after`; returns the id of the last one

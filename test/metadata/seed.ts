@@ -90,6 +90,16 @@ export async function seedRun(
   )
 }
 
+/** A run of which something was reported, so that it is listed. */
+export async function seedReportedRun(
+  metadata: Metadata,
+  options?: Parameters<typeof seedRun>[1],
+): Promise<Run> {
+  const run = await seedRun(metadata, options)
+  await metadata.appendRunEvents(run.id, { recording: 'r', sequence: 0, events: [] }, 1_000)
+  return run
+}
+
 export async function openSession(metadata: Metadata, run: Run, now = 1_000): Promise<string> {
   return await metadata.openSession({ projectId: run.projectId, now, leaseMs: limits.leaseMs })
 }

@@ -3,7 +3,7 @@ import { digestOf } from '../../../src/core/bytes/digest.ts'
 import { limits } from '../../../src/core/limits.ts'
 import type { Run, RunFilter, RunState } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
-import { seedArtifact, seedRun } from '../seed.ts'
+import { seedArtifact, seedReportedRun, seedRun } from '../seed.ts'
 
 const now = 3_000
 
@@ -75,6 +75,7 @@ export function overviewContract(store: Store): void {
     }
     await store().appendRunEvents(running.id, { ...recording, events: [started] }, 2_000)
     await store().appendRunEvents(queued.id, { ...recording, events: [] }, 2_000)
+    await seedArtifact(store(), runs.at(-1)!, { a: 'a' })
     const seen = (is: RunState, at = 2_000): { is: RunState; now: number } => ({ is, now: at })
     const numbers = async (filter: RunFilter): Promise<string[]> =>
       (await store().listRuns(failed.projectId, { limit: 10, filter })).map(
@@ -100,9 +101,9 @@ export function overviewContract(store: Store): void {
 
   test('runs are filtered by pull request, by its head, and by who started them', async () => {
     const merged = { pullRequest: 34, sha: 'merge', headSha: 'head', actor: 'OctoCat' }
-    const { projectId } = await seedRun(store(), { number: 1, ...merged })
-    await seedRun(store(), { number: 2, sha: 'head', actor: 'hubot' })
-    await seedRun(store(), { number: 3, sha: 'merge' })
+    const { projectId } = await seedReportedRun(store(), { number: 1, ...merged })
+    await seedReportedRun(store(), { number: 2, sha: 'head', actor: 'hubot' })
+    await seedReportedRun(store(), { number: 3, sha: 'merge' })
     const numbers = async (filter: RunFilter): Promise<number[]> =>
       (await store().listRuns(projectId, { limit: 10, filter })).map(({ number }) => number)
     expect(await numbers({ pullRequest: 34 })).toEqual([1])
@@ -114,9 +115,9 @@ export function overviewContract(store: Store): void {
   })
 
   test('runs are filtered by whether they belong to a pull request, and by live artifacts', async () => {
-    const run = await seedRun(store(), { number: 1, event: 'push' })
-    const untrusted = await seedRun(store(), { number: 2, event: 'pull_request' })
-    await seedRun(store(), { number: 3 })
+    const run = await seedReportedRun(store(), { number: 1, event: 'push' })
+    const untrusted = await seedReportedRun(store(), { number: 2, event: 'pull_request' })
+    await seedReportedRun(store(), { number: 3 })
     const { id } = await seedArtifact(store(), run, { a: 'a' }, { name: 'gone' })
     await seedArtifact(store(), untrusted, { a: 'a' }, { name: 'live' })
     const { projectId } = run
@@ -140,10 +141,10 @@ export function overviewContract(store: Store): void {
   })
 
   test('runs are filtered by their facts, and the values of a fact are listed most recent first', async () => {
-    const first = await seedRun(store(), { number: 1, branch: 'main' })
-    await seedRun(store(), { number: 2, branch: 'dev' })
-    await seedRun(store(), { number: 3, branch: 'main' })
-    await seedRun(store(), { project: 'other/repo', number: 4, branch: 'theirs' })
+    const first = await seedReportedRun(store(), { number: 1, branch: 'main' })
+    await seedReportedRun(store(), { number: 2, branch: 'dev' })
+    await seedReportedRun(store(), { number: 3, branch: 'main' })
+    await seedReportedRun(store(), { project: 'other/repo', number: 4, branch: 'theirs' })
     const { projectId } = first
     const page = { limit: 10, filter: { branch: 'main' } }
     expect((await store().listRuns(projectId, page)).map(({ number }) => number)).toEqual([3, 1])

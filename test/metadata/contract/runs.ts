@@ -3,7 +3,7 @@ import { parseArtifactName } from '../../../src/core/artifact.ts'
 import { limits } from '../../../src/core/limits.ts'
 import { parseProjectName, noFacts } from '../../../src/core/run/run.ts'
 import type { Store } from '../metadata-contract.ts'
-import { seedArtifact, seedRun } from '../seed.ts'
+import { seedArtifact, seedReportedRun, seedRun } from '../seed.ts'
 
 export function runsContract(store: Store): void {
   test('a project is found in any case, and keeps its first spelling', async () => {
@@ -62,8 +62,8 @@ export function runsContract(store: Store): void {
 
   test('runs are listed newest first, page by page, without those of other projects', async () => {
     const runs = []
-    for (const number of [30, 10, 20]) runs.unshift(await seedRun(store(), { number }))
-    await seedRun(store(), { project: 'other/one', number: 40 })
+    for (const number of [30, 10, 20]) runs.unshift(await seedReportedRun(store(), { number }))
+    await seedReportedRun(store(), { project: 'other/one', number: 40 })
     const { projectId } = runs[0]!
     expect(await store().listRuns(projectId, { limit: 10 })).toEqual(runs)
     const firstPage = await store().listRuns(projectId, { limit: 2 })
@@ -72,13 +72,34 @@ export function runsContract(store: Store): void {
     expect(rest).toEqual(runs.slice(2))
   })
 
+  // Goal: an upload that is refused, and one that breaks off, leave no run to be seen.
+  test('a run without artifacts or a record is neither listed nor found as the newest attempt', async () => {
+    const used = await seedRun(store(), { number: 7, attempt: 1, branch: 'main' })
+    const empty = await seedRun(store(), { number: 7, attempt: 2, branch: 'refused' })
+    const { projectId } = used
+    const page = { limit: 10, filter: { newestAttempts: true } as const }
+    expect(await store().listRuns(projectId, page)).toEqual([])
+    expect(await store().findRun(projectId, 7)).toEqual(empty)
+    const { id } = await seedArtifact(store(), used, { a: 'a' })
+    expect(await store().listRuns(projectId, page)).toEqual([used])
+    expect(await store().findRun(projectId, 7)).toEqual(used)
+    expect(await store().listRunFacts(projectId, 'branch', 10)).toEqual(['main'])
+    await store().removeArtifacts([id], { state: 'deleted', reason: 'deleted', now: 5000 })
+    expect(await store().listRuns(projectId, page)).toEqual([used])
+    await store().appendRunEvents(empty.id, { recording: 'a', sequence: 0, events: [] }, 5000)
+    expect(await store().listRuns(projectId, page)).toEqual([empty])
+    expect(await store().findRun(projectId, 7)).toEqual(empty)
+  })
+
   /** Purges a few runs at a time; returns the numbers of those that stay. */
   async function runsAfter(usedBy: number): Promise<number[]> {
     for (let after: number | null = 0; after !== null;)
       after = await store().purgeRuns(usedBy, { after, limit: 1 })
     const { id } = await store().ensureProject(parseProjectName('acme/app'), 1)
-    const numbers = (await store().listRuns(id, { limit: 200 })).map(({ number }) => number)
-    return numbers.toReversed()
+    const numbers = []
+    for (let number = 1; number <= 204; number++)
+      if ((await store().findRun(id, number)) !== undefined) numbers.push(number)
+    return numbers
   }
 
   test('a run that has nothing left is deleted', async () => {

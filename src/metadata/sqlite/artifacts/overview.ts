@@ -7,6 +7,7 @@ import type { DayOfUploads, Metadata, RunFact } from '../../metadata.ts'
 import { isLive } from './artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { stretchRowsMax } from '../connection/stretches.ts'
+import { isUsedRun } from '../runs/used-run.ts'
 import { endOfTime } from './latest.ts'
 
 type OverviewMethods = Pick<Metadata, 'sumRuns' | 'listRunFacts' | 'listUploadDays'>
@@ -44,7 +45,7 @@ function createFactList({ prepare, turn }: Connection): Metadata['listRunFacts']
       { value: string | null; oldestId: number; runs: number }
     >(
       `SELECT value, min(id) AS oldestId, count(*) AS runs
-       FROM (SELECT id, ${fact} AS value FROM runs INDEXED BY runs_by_project
+       FROM (SELECT id, CASE WHEN ${isUsedRun('runs')} THEN ${fact} END AS value FROM runs INDEXED BY runs_by_project
          WHERE project_id = ? AND id < ? ORDER BY id DESC LIMIT ${factRuns})
        GROUP BY value ORDER BY max(id) DESC`,
     )

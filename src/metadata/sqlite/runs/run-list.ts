@@ -8,6 +8,7 @@ import { isLive } from '../artifacts/artifact-filter.ts'
 import { equals, given, isSameText, plain } from '../connection/conditions.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
+import { isUsedRun } from './used-run.ts'
 import { silentSince } from './silence.ts'
 
 export interface FoundRun {
@@ -55,6 +56,7 @@ function narrowestOf({ headSha: sha, pullRequest, branch }: RunFilter): SQL | un
 
 function conditionOf(filter: RunFilter): SQL | undefined {
   return and(
+    sql.raw(isUsedRun('runs')),
     equals(sql`+${headSha}`, filter.headSha),
     equals(plain(runs.pullRequest), filter.pullRequest),
     equals(plain(runs.branch), filter.branch),
@@ -80,7 +82,8 @@ function conditionOf(filter: RunFilter): SQL | undefined {
     given(filter.createdBefore, (before) => lt(runs.createdAt, before)),
     filter.newestAttempts &&
       sql`NOT EXISTS (SELECT 1 FROM runs newer WHERE newer.number = ${runs.number}
-        AND newer.project_id = ${runs.projectId} AND newer.attempt > ${runs.attempt})`,
+        AND newer.project_id = ${runs.projectId} AND newer.attempt > ${runs.attempt}
+        AND ${sql.raw(isUsedRun('newer'))})`,
   )
 }
 

@@ -9,6 +9,7 @@ import type { Connection } from '../connection/connection.ts'
 import type { Latest } from '../artifacts/latest.ts'
 import type { ProjectRows } from './projects.ts'
 import { createRunList, type FoundRun, toRun } from './run-list.ts'
+import { isUsedRun } from './used-run.ts'
 
 type RunMethods = Pick<
   Metadata,
@@ -66,7 +67,8 @@ export function createRunMethods(
   }
 }
 
-/** Returns a function that finds an attempt of a run, by default the last one. */
+/** Returns a function that finds an attempt of a run, by default the last one that is used, or else
+ *  the last one. */
 function createRowFinder({
   orm,
 }: Connection): (projectId: number, number: number, attempt?: number) => FoundRun | undefined {
@@ -75,7 +77,11 @@ function createRowFinder({
     eq(runs.projectId, sql.placeholder('projectId')),
   )
   const select = () => orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
-  const last = select().where(isNumbered).orderBy(desc(runs.attempt)).limit(1).prepare()
+  const last = select()
+    .where(isNumbered)
+    .orderBy(desc(sql.raw(isUsedRun('runs'))), desc(runs.attempt))
+    .limit(1)
+    .prepare()
   const one = select()
     .where(and(isNumbered, eq(runs.attempt, sql.placeholder('attempt'))))
     .prepare()
