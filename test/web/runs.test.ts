@@ -1,5 +1,6 @@
 /** What pages show of runs, and how their list is filtered. */
 import { beforeAll, expect, test } from 'vitest'
+import { callerOf } from '../actions/rig.ts'
 import { openSharedServer } from '../http/open-server.ts'
 
 const server = await openSharedServer()
@@ -113,4 +114,25 @@ test('the page of a project starts with the newest artifacts of its main branch,
   expect((await server.send(`/api/v1/artifacts/${newest}`, kept)).status).toBe(200)
   expect((await html()).split('<h2>Kept</h2>')[1]!.split('</section>')[0]).toContain('badge kept')
   expect(await html('?branch=main')).not.toContain('Latest on')
+})
+
+test('a run whose first upload is in progress stands above the list', async () => {
+  const place = { project: 'octo/arriving', run: 8, job: 'build', scope: 'job' } as const
+  const token = await server.token(place)
+  const shown = async (query = ''): Promise<string> =>
+    await (
+      await server.send(`/octo/arriving${query}`, { token, headers: { accept: 'text/html' } })
+    ).text()
+  const link = 'Uploads in progress: <a href="/octo/arriving/actions/runs/8">run 8</a>'
+  await callerOf(server.url, token, 'test').twirp('CreateArtifact', { name: 'a', version: 4 })
+  expect(await shown()).toContain(link)
+  expect(await shown('?branch=main')).not.toContain('Uploads in progress')
+  expect(
+    await (
+      await server.send('/octo/arriving/actions/runs/8', {
+        token,
+        headers: { accept: 'text/html' },
+      })
+    ).text(),
+  ).toContain('badge running')
 })

@@ -26,8 +26,8 @@ export interface Arrivals {
   counting(key: string, context: BodyContext): BodyContext
   /** The upload became an artifact, failed for good, or was replaced by another. */
   end(key: string): void
-  /** Lists the uploads of one run, in the order in which they began. */
-  list(projectId: number, run: number): Arrival[]
+  /** Lists the uploads of a project, or of one of its runs, in the order in which they began. */
+  list(projectId: number, run?: number): Arrival[]
 }
 
 /** Holds at most `limits.arrivalsMax` uploads, each for `limits.leaseMs` after its last byte. */
@@ -64,7 +64,7 @@ export function createArrivals(now: () => number): Arrivals {
     list: (projectId, run) => {
       forget()
       return [...arrivals.values()].filter(
-        (arrival) => arrival.projectId === projectId && arrival.run === run,
+        (arrival) => arrival.projectId === projectId && (run ?? arrival.run) === arrival.run,
       )
     },
   }

@@ -1,6 +1,6 @@
 /** `/{o}/{r}`: the runs of a project, newest first, with filters. */
 import { counted, formatCount } from '../../core/units.ts'
-import { attemptPagePath, projectPagePath } from '../../api/paths.ts'
+import { attemptPagePath, projectPagePath, runPagePath } from '../../api/paths.ts'
 import { conclusions } from '../../core/run/run-record.ts'
 import type {
   ArtifactSums,
@@ -50,6 +50,8 @@ export const outcomes: ReadonlyMap<string, RunState> = new Map([
 export interface ProjectView {
   project: Project
   runs: ListedRun[]
+  /** Numbers of runs with uploads in progress; none where the list is filtered or continued. */
+  arrivingRuns: number[]
   choices: RunChoices
   /** Undefined where the list is filtered or continued, and for an empty project. */
   highlights: Highlights | undefined
@@ -79,6 +81,7 @@ export function ProjectPage(view: ProjectView): Html {
         />
       )}
       {view.isEmpty && <EmptyProject {...view} />}
+      <ArrivingRuns project={project.name} runs={view.arrivingRuns} />
       <RunFilter
         project={project.name}
         choices={choices}
@@ -91,6 +94,22 @@ export function ProjectPage(view: ProjectView): Html {
       )}
       <NextPage href={older} label="Older runs" />
     </>
+  )
+}
+
+/** The list has a run only from its first artifact on. */
+function ArrivingRuns({ project, runs }: { project: string; runs: number[] }) {
+  if (runs.length === 0) return null
+  return (
+    <p>
+      Uploads in progress:{' '}
+      {runs.map((run, index) => (
+        <>
+          {index > 0 && ', '}
+          <a href={runPagePath(project, run)}>run {run}</a>
+        </>
+      ))}
+    </p>
   )
 }
 

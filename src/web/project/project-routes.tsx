@@ -31,6 +31,7 @@ import {
 const factChoicesMax = 100
 const projectsPerPage = 50
 const uploadDays = 30
+const arrivingRunsMax = 20
 
 export async function homePage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
@@ -133,6 +134,7 @@ export async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const view = {
     project,
     runs,
+    arrivingRuns: isTop ? arrivingRuns(context, project.id) : [],
     choices,
     highlights: hasHighlights
       ? await findHighlights(context, page, choices.branch.values)
@@ -149,6 +151,12 @@ export async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   }
   const crumbs = crumbsOf({ project: project.name })
   return await sendPage(web, c, { title: project.name, crumbs, body: <ProjectPage {...view} /> })
+}
+
+/** Those whose uploads began last, the newest run first. */
+function arrivingRuns({ arrivals }: AppContext, projectId: number): number[] {
+  const runs = [...new Set(arrivals.list(projectId).map(({ run }) => run))]
+  return runs.slice(-arrivingRunsMax).toSorted((a, b) => b - a)
 }
 
 /** Errors: invalid_request. */
