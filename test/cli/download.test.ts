@@ -166,20 +166,23 @@ describe('trove download', () => {
     ])
   })
 
-  test.each(['.git', 'bin/.git'])('--delete removes no Git repository: %s', async (repository) => {
-    await makeTree(root, { [`d/${repository}/HEAD`]: 'ref: refs/heads/main', 'd/stray': 's' })
-    const before = await describeTree(join(root, 'd'))
-    for (const extra of [[], ['-n']]) {
-      expect(await trove(['download', '42/build', 'd', '--delete', ...extra])).toMatchObject({
-        status: 1,
-        stderr: expect.stringContaining(
-          `${join(root, 'd', repository)} is a Git repository, which --delete would remove`,
-        ) as string,
-      })
-    }
-    expect(await describeTree(join(root, 'd'))).toEqual(before)
-    expect((await trove(['download', '42/build', 'd'])).status).toBe(0)
-  })
+  test.each(['.git', 'bin/.git', 'extra/clone/.git'])(
+    '--delete removes no Git repository: %s',
+    async (repository) => {
+      await makeTree(root, { [`d/${repository}/HEAD`]: 'ref: refs/heads/main', 'd/stray': 's' })
+      const before = await describeTree(join(root, 'd'))
+      for (const extra of [[], ['-n']]) {
+        expect(await trove(['download', '42/build', 'd', '--delete', ...extra])).toMatchObject({
+          status: 1,
+          stderr: expect.stringContaining(
+            `${join(root, 'd', repository)} is a Git repository, which --delete would remove`,
+          ) as string,
+        })
+      }
+      expect(await describeTree(join(root, 'd'))).toEqual(before)
+      expect((await trove(['download', '42/build', 'd'])).status).toBe(0)
+    },
+  )
 
   test('a dry run does not create DEST', async () => {
     const { text } = await trove(['download', '42/build', 'new', '-n', '--json'])

@@ -1,6 +1,6 @@
 /** The state of a download's directory before the download changes anything. Nothing outside it
  *  is examined: symlinks to directories are not followed. */
-import { type Dirent, readdirSync, type Stats } from 'node:fs'
+import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from '../files/file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
@@ -8,7 +8,7 @@ import { partialName } from './partial-owner.ts'
 import { createSpeller, createSpellingCheck } from './spelling.ts'
 import { createRealDirectories, parentOf, tryLstat } from '../files/real-directories.ts'
 import { entryAt } from '../files/system.ts'
-import { makeWritable, pathsInBytes, removeWhole } from '../files/writable.ts'
+import { childOf, makeWritable, pathsInBytes, removeWhole } from '../files/writable.ts'
 import { makeDirectories } from '../../make-directories.ts'
 
 /** What is at the path of an entry. */
@@ -136,8 +136,14 @@ function comparePlace(
 
 /** Errors: FileError. */
 function readDirectory(path: string): Dirent[] {
+  return listing(path, () => readdirSync(path, { withFileTypes: true }))
+}
+
+/** Runs `list`, which lists the directory at `path`; a missing one is empty. Errors: FileError in
+ *  place of system errors. */
+function listing<T>(path: string, list: () => T[]): T[] {
   try {
-    return readdirSync(path, { withFileTypes: true })
+    return list()
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return []
@@ -228,14 +234,33 @@ export function createOpenedDirectories(root: string): OpenedDirectories {
   }
 }
 
-/** Rejects a deletion that would remove a Git repository. Uploads leave out `.git` by default,
- *  so the artifact of a checkout lacks it, and unpushed work would be lost. Errors: FileError. */
+/** Rejects a deletion that would remove a Git repository, at whatever depth. Uploads leave out
+ *  `.git` by default, so the artifact of a checkout lacks it, and unpushed work would be lost.
+ *  Errors: FileError, also for a directory that cannot be searched. */
 export function refuseRepositories({ root, extras }: Destination): void {
-  const repository = extras.find((path) => path === '.git' || path.endsWith('/.git'))
-  if (repository === undefined) return
-  const reason =
-    'is a Git repository, which --delete would remove: remove it first, or download to another directory'
-  throw new FileError(join(root, repository), reason)
+  for (const extra of extras) {
+    for (const path of pathsInBytes(join(root, extra))) {
+      const repository = findRepository(Buffer.from(path))
+      if (repository !== undefined)
+        throw new FileError(
+          repository.toString(),
+          'is a Git repository, which --delete would remove: remove it first, or download to another directory',
+        )
+    }
+  }
+}
+
+/** Returns the path of a `.git` that is at `path` or below it. */
+function findRepository(path: Buffer): Buffer | undefined {
+  if (path.subarray(-5).toString() === '/.git') return path
+  const names = listing(path.toString(), () =>
+    lstatSync(path).isDirectory() ? readdirSync(path, 'buffer') : [],
+  )
+  for (const name of names) {
+    const found = findRepository(childOf(path, name))
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** Removes what the tree does not have. Returns the number of paths, a directory counting as

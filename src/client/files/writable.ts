@@ -44,6 +44,6 @@ export function pathsInBytes(path: string): (string | Buffer)[] {
     .map((name) => childOf(directory, name))
 }
 
-function childOf(directory: Buffer, name: Buffer): Buffer {
+export function childOf(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, Buffer.from('/'), name])
 }
