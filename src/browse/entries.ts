@@ -111,7 +111,7 @@ function listed(page: EntryPage, index: number): ListedEntry | undefined {
 /** Returns the file at `path`. Errors: not_found. */
 export async function readFileEntry(
   reader: Pick<EntryReader, 'findEntry'>,
-  artifact: Artifact,
+  artifact: { id: number; name: string },
   path: string,
 ): Promise<StoredFile> {
   const found = await reader.findEntry(artifact.id, path)

@@ -1,5 +1,5 @@
 /** Where the bytes of a directory are: its children by size. */
-import { noSuchPath } from './entries.ts'
+import { readFileEntry } from './entries.ts'
 import type { MeasuredChild, MeasuredStretch, Metadata } from '../metadata/metadata.ts'
 
 export interface DirectorySizes {
@@ -33,9 +33,7 @@ export async function measureSizes(
   if (sizes.files > 0 || path === '') return sizes
   const place = { directory: path, limit: 1, from: null }
   if ((await reader.listDirectory(artifact.id, place)) !== undefined) return sizes
-  const found = await reader.findEntry(artifact.id, path)
-  if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
-  const { kind, sizeBytes } = found.entry
+  const { kind, sizeBytes } = await readFileEntry(reader, artifact, path)
   return { ...sizes, files: 1, sizeBytes, children: [{ kind, path, files: 1, sizeBytes }] }
 }
 
