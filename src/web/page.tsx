@@ -5,6 +5,7 @@ import type { Child } from 'hono/jsx'
 import { randomBytes } from 'node:crypto'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import { bidiControls } from '../core/bidi-controls.ts'
+import { isLoopback } from '../core/loopback.ts'
 import { nextTurn } from '../core/turn.ts'
 import { sendBytes } from '../http/body/gzip.ts'
 import type { AssetName, Assets } from './assets.ts'
@@ -95,7 +96,7 @@ export function withMarksReplaced(document: string): string {
 /** Whether browsers consider the origin potentially trustworthy (W3C Secure Contexts §3.1). */
 function isTrustworthy(origin: string): boolean {
   const { protocol, hostname } = new URL(origin)
-  return protocol === 'https:' || /^(127(\.\d+){3}|\[::1\]|(.+\.)?localhost)$/.test(hostname)
+  return protocol === 'https:' || isLoopback(hostname)
 }
 
 /** The page's content security policy. Only scripts with the nonce of this response run, and
