@@ -1,6 +1,7 @@
 /** The negotiated upload (api/negotiation.ts) from a browser: hashes everything, offers the
  *  tree, sends what is missing. Starting the same upload again finds its session and resumes it. */
 import { limits } from '../../core/limits.ts'
+import { batchesOf, slicesOf } from '../../core/slices.ts'
 import type { ChosenFile } from './chosen-files.ts'
 import { openWorkers, type Piece, type Workers } from './hashing.ts'
 import {
@@ -60,22 +61,17 @@ export async function uploadTree(
     const opened = (await post(root, JSON.stringify(offer), listener)) as Opened
     if (opened.state === 'done') return pageOf(opened.artifact)
     const upload = `${root}/${opened.id}`
-    if (opened.needs === 'manifest') {
-      const query = `tree=${offer.treeDigest}&entries=${files.length}`
-      const missing = await postForOrdinals(
-        `${upload}/manifest?${query}`,
-        await compressed(manifest, 'gzip'),
-        listener,
-      )
-      await sendTimes(upload, timesPages, files.length, listener)
-      listener.onPhase('sending')
-      await sendMissing(
-        { upload, workers, listener },
-        missing.map((ordinal) => files[ordinal]!),
-      )
-    } else {
-      await sendTimes(upload, timesPages, files.length, listener)
-    }
+    const address = `${upload}/manifest?tree=${offer.treeDigest}&entries=${files.length}`
+    const missing =
+      opened.needs === 'manifest'
+        ? await postForOrdinals(address, await compressed(manifest, 'gzip'), listener)
+        : []
+    await sendTimes(upload, timesPages, files.length, listener)
+    listener.onPhase('sending')
+    await sendMissing(
+      { upload, workers, listener },
+      missing.map((ordinal) => files[ordinal]!),
+    )
     listener.onPhase('finishing')
     listener.onSent(1)
     const committed = (await post(`${upload}/commit`, JSON.stringify(offer), listener)) as Committed
@@ -122,8 +118,7 @@ async function describe(workers: Workers, target: UploadTarget, files: HashedFil
   const lines = files.map(({ path, file, digest }) => `f 644 ${file.size} ${digest} ${path}\n`)
   const manifest = new TextEncoder().encode(`trove manifest 1\n${lines.join('')}`)
   const timesPages: Uint8Array<ArrayBuffer>[] = []
-  for (let first = 0; first < files.length; first += limits.manifestPageEntries) {
-    const page = files.slice(first, first + limits.manifestPageEntries)
+  for (const page of slicesOf(files, limits.manifestPageEntries)) {
     const times = page.map(({ file }) => Math.floor(file.lastModified / 1000))
     timesPages.push(await compressed(encodeTimes(times), 'deflate-raw'))
   }
@@ -209,19 +204,14 @@ function pieceOf({ file, digest }: HashedFile): Piece {
   return { file, digest, start: 0, end: file.size, kind: 'blob' }
 }
 
-function inUnits(pieces: Piece[]): Unit[] {
-  const units: Unit[] = []
-  for (const piece of pieces) {
-    const last = units.at(-1)
-    const bytes = piece.end - piece.start
-    if (last !== undefined && last.bytes + bytes <= requestBytes && last.pieces.length < 1000) {
-      last.pieces.push(piece)
-      last.bytes += bytes
-    } else {
-      units.push({ pieces: [piece], isWhole: false, bytes })
-    }
-  }
-  return units
+function inUnits(all: Piece[]): Unit[] {
+  const bytesOf = ({ start, end }: Piece): number => end - start
+  const batches = batchesOf(all, bytesOf, { count: 1000, bytes: requestBytes })
+  return Array.from(batches, (pieces) => ({
+    pieces,
+    isWhole: false,
+    bytes: pieces.reduce((sum, piece) => sum + bytesOf(piece), 0),
+  }))
 }
 
 async function planLarge(
