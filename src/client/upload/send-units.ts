@@ -42,16 +42,7 @@ async function sendAll(sending: Sending, queue: UnitQueue): Promise<void> {
   let requestBytes = firstRequestBytes
   for (let unit = await queue.take(); unit !== undefined; unit = await queue.take()) {
     const first = unit
-    // A local failure, such as a file that changed, is taken from here, because the request reports
-    // it as a network error.
-    const fault: { error?: unknown } = {}
-    try {
-      await sendPack(sending.session, () =>
-        encodeUnits(sending, first, queue, { requestBytes, fault }),
-      )
-    } catch (error) {
-      throw fault.error ?? error
-    }
+    await sendPack(sending.session, () => encodeUnits(sending, first, queue, requestBytes))
     requestBytes = requestBytesMax
   }
 }
@@ -60,43 +51,38 @@ async function* encodeUnits(
   { pool, onSent }: Sending,
   first: SendUnit,
   queue: UnitQueue,
-  { requestBytes, fault }: { requestBytes: number; fault: { error?: unknown } },
+  bytesMax: number,
 ): AsyncGenerator<Uint8Array> {
   const ahead: Promise<{ bytes: Uint8Array; contentBytes: number }>[] = []
   let sentBytes = 0
   /** Content bytes of tasks that are running or waiting to be sent. */
   let aheadBytes = 0
   // Ends for good when this request takes no more.
-  const parts = partsOf(first, queue, () => requestBytes - sentBytes - aheadBytes)
-  try {
-    for (;;) {
-      while (ahead.length < tasksAhead) {
-        const { value: part, done } = await parts.next()
-        if (done === true) break
-        if (part instanceof Uint8Array) {
-          ahead.push(Promise.resolve({ bytes: part, contentBytes: 0 }))
-          continue
-        }
-        const contentBytes = contentBytesOf(part)
-        const task = pool
-          .run({ kind: 'encode', pieces: part })
-          .then(({ records }) => ({ bytes: records, contentBytes }))
-        // A rejection is handled when its turn comes.
-        task.catch(() => {})
-        ahead.push(task)
-        aheadBytes += contentBytes
+  const parts = partsOf(first, queue, () => bytesMax - sentBytes - aheadBytes)
+  for (;;) {
+    while (ahead.length < tasksAhead) {
+      const { value: part, done } = await parts.next()
+      if (done === true) break
+      if (part instanceof Uint8Array) {
+        ahead.push(Promise.resolve({ bytes: part, contentBytes: 0 }))
+        continue
       }
-      const next = ahead.shift()
-      if (next === undefined) return
-      const { bytes, contentBytes } = await next
-      aheadBytes -= contentBytes
-      sentBytes += bytes.length
-      yield bytes
-      onSent(contentBytes)
+      const contentBytes = contentBytesOf(part)
+      const task = pool
+        .run({ kind: 'encode', pieces: part })
+        .then(({ records }) => ({ bytes: records, contentBytes }))
+      // A rejection is handled when its turn comes.
+      task.catch(() => {})
+      ahead.push(task)
+      aheadBytes += contentBytes
     }
-  } catch (error) {
-    fault.error = error
-    throw error
+    const next = ahead.shift()
+    if (next === undefined) return
+    const { bytes, contentBytes } = await next
+    aheadBytes -= contentBytes
+    sentBytes += bytes.length
+    yield bytes
+    onSent(contentBytes)
   }
 }
 
