@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import { basename } from 'node:path'
 import { expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
+import { encodeOrdinals } from '../../src/core/bytes/blob-exchange.ts'
 import { listen } from './listen.ts'
 import { uploadDirectory } from './shared-server.ts'
 import { makeDirectory } from './tree.ts'
@@ -22,6 +23,7 @@ async function serve(own: Record<string, Respond>): Promise<{ url: string; asked
     uploads: json({ state: 'open', id: '0'.repeat(32), needs: 'manifest' }),
     manifest: (response) => response.end(),
     times: (response) => response.writeHead(204).end(),
+    packs: json({ blobs: 1, newBytes: 1 }),
     commit: json({ created: true, artifact: { id: 1 } }),
     ...own,
   }
@@ -39,9 +41,9 @@ async function serve(own: Record<string, Respond>): Promise<{ url: string; asked
   return { url: await listen(server), asked }
 }
 
-async function upload(url: string): Promise<unknown> {
+async function upload(url: string, signal = new AbortController().signal): Promise<unknown> {
   const client = createClient({ url, token: null, cacheDir: null })
-  return await uploadDirectory(client, await makeDirectory({ a: 'a', d: null }))
+  return await uploadDirectory(client, await makeDirectory({ a: 'a', d: null }), { signal })
 }
 
 test('requests of an attempt end with it, so that the next one does not send beside them', async () => {
@@ -69,4 +71,45 @@ test('a redirect fails at once, since it will not pass', async () => {
     `${url} cannot be reached: it responded 308, a redirect to https://store.example`,
   )
   expect(asked).toEqual(['uploads'])
+})
+
+test('a request with contents is not repeated before the server has said what is still missing', async () => {
+  let packs = 0
+  const { url, asked } = await serve({
+    manifest: (response) => response.end(encodeOrdinals(packs < 2 ? [0] : [])),
+    packs: (response) => {
+      packs += 1
+      if (packs < 2) response.writeHead(502).end()
+      else json({ blobs: 1, newBytes: 1 })(response)
+    },
+  })
+  expect(await upload(url)).toMatchObject({ created: true })
+  const attempt = ['uploads', 'manifest', 'times', 'packs']
+  expect(asked.toSorted()).toEqual([...attempt, ...attempt, 'commit'].toSorted())
+})
+
+test.each(['uploads', 'manifest', 'times', 'packs', 'commit'])(
+  'an upload that is aborted does not wait for the response to %s',
+  async (step) => {
+    const stop = new AbortController()
+    let ended = false
+    const { url } = await serve({
+      manifest: (response) => response.end(encodeOrdinals([0])),
+      [step]: (response: ServerResponse) => {
+        response.on('close', () => {
+          ended = true
+        })
+        stop.abort()
+      },
+    })
+    await expect(upload(url, stop.signal)).rejects.toMatchObject({ name: 'AbortError' })
+    await expect.poll(() => ended).toBe(true)
+  },
+)
+
+test('a server that lacks contents of an upload that has none such is not believed', async () => {
+  const { url } = await serve({ manifest: (response) => response.end(encodeOrdinals([2])) })
+  await expect(upload(url)).rejects.toThrow(
+    `${url} sent a response that this version cannot read: number 2 of a list of 2`,
+  )
 })
