@@ -1,4 +1,5 @@
 /** Large files that cannot be sent, because they have too many parts or have changed. */
+import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { HashedTree } from '../../src/client/upload/hashed-tree.ts'
 import { largeUnits, refusedCommit } from '../../src/client/upload/large-units.ts'
@@ -77,6 +78,30 @@ test('a file that does not look as it did when it was hashed is hashed again, an
   expect(done).toEqual(['chunk', 'chunk', 'hash'])
   const changed = cut({ ...touched, hashedAgain: other })
   await expect(changed).rejects.toThrow('disk.img changed during the upload')
+})
+
+test('no further file is cut for an attempt that has failed', async () => {
+  const over = new AbortController()
+  let cuts = 0
+  const cutting = {
+    session: { signal: over.signal },
+    pool: {
+      threads: 1,
+      run: async () => {
+        cuts += 1
+        over.abort()
+        return await Promise.reject(new Error('cut'))
+      },
+    },
+    tree: { source: { sourceOf: () => 'disk.img' }, sizeBytes: () => 1 },
+  } as unknown as Parameters<typeof largeUnits>[0]
+  const ordinals = Array.from({ length: 10 }, (_, ordinal) => ordinal)
+  await largeUnits(cutting, ordinals, () => {})
+    [Symbol.asyncIterator]()
+    .next()
+    .catch(() => {})
+  await setImmediate()
+  expect(cuts).toBe(1)
 })
 
 test('a commit that is refused because of a file is reported by its name', () => {
