@@ -194,3 +194,28 @@ test('a patient client asks until the server responds, an impatient one four tim
   expect((await answer.bytes()).toString()).toBe('{"fine":true}')
   expect(reports).toEqual([`${url} responded with status 503`])
 })
+
+test('an outage ends with the first response, and one without any with the patience', async () => {
+  let now = 0
+  let failing = 0
+  let asked = 0
+  const server = createServer((request, response) => {
+    request.resume()
+    asked += 1
+    now += 20_000
+    failing -= 1
+    response.writeHead(failing >= 0 ? 503 : 200, { 'retry-after': '0.001' }).end()
+  })
+  const patience = createPatience(60_000, undefined, () => now)
+  const access = { url: await listen(server), token: null, patience }
+  const request = { path: '/', method: 'GET' } as const
+  // Three attempts come before patience is asked for, then four until it is over.
+  for (let outages = 0; outages < 3; outages++) {
+    failing = 6
+    await openAnswer(access, request)
+  }
+  asked = 0
+  failing = 100
+  await expect(openAnswer(access, request)).rejects.toThrow('503')
+  expect(asked).toBe(7)
+})
