@@ -21,7 +21,8 @@ export interface Exchange {
   url: URL
   method: string
   headers: Record<string, string>
-  /** Pulled only as fast as it can be sent. When the response comes first, the rest is not sent. */
+  /** Pulled only as fast as it can be sent. When a refusal comes first, or the whole of another
+   *  response is read, the rest is not sent. */
   body: Uint8Array | AsyncIterable<Uint8Array> | undefined
   signal: AbortSignal | undefined
   /** Proxy to go through; null or absent: a direct connection. */
@@ -158,14 +159,14 @@ async function send(request: ClientRequest, body: Exchange['body']): Promise<voi
     request.end(body)
     return
   }
-  let isAnswered = false
-  request.once('response', () => {
-    isAnswered = true
+  let isRefused = false
+  request.once('response', ({ statusCode = 0 }) => {
+    isRefused = statusCode >= 300
   })
   const gone = once(request, 'close').catch(() => {})
   try {
     for await (const piece of body) {
-      if (isAnswered || request.destroyed) return
+      if (isRefused || request.destroyed) return
       if (!request.write(piece)) await Promise.race([once(request, 'drain'), gone])
     }
     request.end()
