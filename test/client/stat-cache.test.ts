@@ -9,6 +9,7 @@ import { beginTreeCache, readTreeCache, treeCacheMagic } from '../../src/client/
 import { isRacy, isSettled, isSettledAsMade } from '../../src/client/files/racy.ts'
 import { readStatCache, rememberSource } from '../../src/client/upload/stat-cache.ts'
 import { digestOf, digestToBytes } from '../../src/core/bytes/digest.ts'
+import { pagesOf } from '../../src/core/slices.ts'
 import { linesOf } from '../core/manifest-lines.ts'
 import { makeDirectory } from './tree.ts'
 
@@ -22,7 +23,10 @@ async function remember(
   const lines = names.map((name) => `d 700 ${name}\n`)
   const { text, starts } = linesOf(Buffer.from(lines.join('')))
   const stats = Float64Array.from({ length: names.length * 4 }, (_, at) => 2 ** 41 + at / 2)
-  const tree = { count: names.length, treeDigest, text: [text], lineStarts: () => starts }
+  const pieces = Array.from(pagesOf(text.length, 64 * 1024), ({ at, lengthBytes }) =>
+    text.subarray(at, at + lengthBytes),
+  )
+  const tree = { count: names.length, treeDigest, text: pieces, lineStarts: () => starts }
   await rememberSource(path, tree, stats, committing)
 }
 
@@ -55,6 +59,15 @@ test('reads back what was saved', async () => {
   expect(cache.text.toString()).toBe('d 700 a\nd 700 b/c\nd 700 é\n')
   expect([...cache.starts]).toEqual([0, 8, 18, 27])
   expect(cache.stats[11]).toBe(2 ** 41 + 5.5)
+})
+
+test('reads back a large tree, whose columns and text take more than one write', async () => {
+  const path = await newPath()
+  const names = Array.from({ length: 20_000 }, (_, index) => `${'n'.repeat(30)}${100_000 + index}`)
+  await remember(path, names)
+  const { count, text, starts, stats } = (await readStatCache(path))!
+  expect([count, starts[count], stats.at(-1)]).toEqual([20_000, text.length, 2 ** 41 + 39_999.5])
+  expect(text.equals(Buffer.from(names.map((name) => `d 700 ${name}\n`).join('')))).toBe(true)
 })
 
 test('an absent, truncated or damaged cache is ignored', async () => {
