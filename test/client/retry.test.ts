@@ -195,6 +195,20 @@ test('a patient client asks until the server responds, an impatient one four tim
   expect(reports).toEqual([`${url} responded with status 503`])
 })
 
+test('a request waits as long as a response asks for, and otherwise longer each time', async () => {
+  const times: number[] = []
+  const server = createServer((request, response) => {
+    request.resume()
+    times.push(performance.now())
+    const asked = times.length === 1 && { 'retry-after': '1' }
+    response.writeHead(times.length > 2 ? 200 : 503, { ...asked }).end()
+  })
+  await openAnswer({ url: await listen(server), token: null }, { path: '/' })
+  expect(times[1]! - times[0]!).toBeGreaterThanOrEqual(990)
+  // Twice a quarter of a second, give or take a quarter of that.
+  expect(times[2]! - times[1]!).toBeGreaterThanOrEqual(370)
+})
+
 test('an outage ends with the first response, and one without any with the patience', async () => {
   let now = 0
   let failing = 0
