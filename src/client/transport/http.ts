@@ -13,7 +13,7 @@ import { isLoopback } from '../../core/loopback.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
-import { foreignAnswer, type ServerAddress, unreadableAnswer } from './proxy-error.ts'
+import { foreignAnswer, mayPass, type ServerAddress, unreadableAnswer } from './proxy-error.ts'
 import { tlsHint, wantsTls } from './speaks-tls.ts'
 import type { Patience } from './patience.ts'
 import { backoffMs, notePause, retryAfterMs, untilRead, waitFor } from './retry.ts'
@@ -48,7 +48,7 @@ export interface ApiRequest {
 
 const triesMax = 4
 const firstPauseMs = 250
-const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
+const retryableStatuses: ReadonlySet<number> = new Set([408, 429, 502, 503, 504])
 
 /** Sends a request and parses its JSON response, which must have `fields`. Errors: those of
  *  `openAnswer` and `parseMessage`. */
@@ -191,9 +191,8 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
   if (foreign !== undefined) return foreign
   if (status === 401) return unauthenticated(reason)
   if (status === 403) return forbidden(reason)
-  // A 404 from something other than Trove says nothing about artifacts; nor does a 501 pass.
-  const isPassing = (status >= 500 && status !== 501) || status === 429
-  return isPassing ? new NetworkError(reason) : new AnswerError(reason, status)
+  // A 404 from something other than Trove says nothing about artifacts.
+  return mayPass(status) ? new NetworkError(reason) : new AnswerError(reason, status)
 }
 
 /** Parses a problem response; undefined when the text is none, for example when a proxy

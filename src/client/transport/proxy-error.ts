@@ -26,10 +26,13 @@ export class ProxyRefusal extends Error {
 /** The error for a response that the proxy itself sent; `message` describes this status. */
 export function proxyFailure(proxy: HttpProxy, status: number, message: string): Error {
   if (status === 407) return credentialsRefused(proxy)
-  // A server that is unreachable at the moment is no refusal.
-  return status >= 500 || status === 429
-    ? new ProxiedNetworkError(message)
-    : new ProxyRefusal(message)
+  return mayPass(status) ? new ProxiedNetworkError(message) : new ProxyRefusal(message)
+}
+
+/** Whether a response that is not from Trove is no refusal: the server is unreachable or busy at the
+ *  moment, or the request came too slowly for a proxy (408). */
+export function mayPass(status: number): boolean {
+  return (status >= 500 && status !== 501) || status === 429 || status === 408
 }
 
 function credentialsRefused(proxy: HttpProxy): ProxyRefusal {
