@@ -29,8 +29,8 @@ export function proxyFailure(proxy: HttpProxy, status: number, message: string):
   return mayPass(status) ? new ProxiedNetworkError(message) : new ProxyRefusal(message)
 }
 
-/** Whether a response that is not from Trove is no refusal: the server is unreachable or busy at the
- *  moment, or the request came too slowly for a proxy (408). */
+/** Whether a response that is not from Trove is no refusal: the server is unreachable or busy at
+ *  the moment, or the request came too slowly for a proxy (408). */
 export function mayPass(status: number): boolean {
   return (status >= 500 && status !== 501) || status === 429 || status === 408
 }
