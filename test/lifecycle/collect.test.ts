@@ -13,8 +13,9 @@ import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { pseudoRandom } from '../client/tree.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { openSession, record } from '../ingest/negotiated/open-session.ts'
-import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
+import { ingestBody, jobOf, openStore, readAll, type TestStore } from '../ingest/open-store.ts'
 import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
+import { runDying } from './dying.ts'
 import { recoverAt } from './store-at.ts'
 
 const start = Date.UTC(2026, 0, 2)
@@ -391,6 +392,30 @@ test('packs of an upload in progress are left as they are, because they stay unt
   expect(artifact.newBytes).toBe(storedBytes)
   expect(await collectNow(ports)).toMatchObject({ rewrittenPacks: 20, removedPacks: 20 })
   expect((await metadata.figures()).packs).toBe(1)
+})
+
+// Goal: what an upload leaves that nobody resumes returns once its lease has ended, and a dry run
+// counts it. Method: uploads die at every step.
+test('an upload that died holds nothing beyond the end of its lease', async () => {
+  const store = await openStore()
+  await upload(store, [1])
+  const { storedBytes } = await store.metadata.figures()
+  const later = { ...store.ports, now: () => start + limits.leaseMs }
+  const job = jobOf(store.run, 'died', 'zip', start)
+  let freedMost = 0
+  for (let nth = 0; ; nth++) {
+    await runDying({ ...store.ports, nth }, async (ports) => {
+      await ingestBody({ ...store.ports, ...ports }, store.directory, job, build(2))
+    })
+    if ((await store.metadata.figures()).artifacts === 2) break
+    expect(await collectNow(store.ports)).toMatchObject({ freedBytes: 0, removedBlobs: 0 })
+    const plan = await planNow(later)
+    const { freedBytes } = await collectNow(later)
+    expect(Math.abs(plan.freedBytes - freedBytes)).toBeLessThanOrEqual(freedBytes / 100)
+    expect(await store.metadata.figures()).toMatchObject({ storedBytes })
+    freedMost = Math.max(freedMost, freedBytes)
+  }
+  expect(freedMost).toBeGreaterThan(100_000)
 })
 
 async function zipOf(store: TestStore, artifact: Artifact): Promise<string> {

@@ -2,7 +2,8 @@
  *  store is in temporary tables of this connection, whose rows carry the number of the question.
  *
  *    1. Of the manifests asked about, collect those without another holder.
- *    2. Take their blobs and those that wait for sweep, and check each once.
+ *    2. Take their blobs, those that wait for sweep, and those that sessions past their lease still
+ *       name, and check each once.
  *    3. Keep the blobs without another holder. If one is a composite, check its parts too.
  *    4. Of the blobs that stay, add the streams named only by skeletons of the gone artifacts. */
 import type { Connection } from '../connection/connection.ts'
@@ -19,7 +20,8 @@ export type Dying = Map<number, { count: number; bytes: number }>
 export interface DyingCopies {
   /** Adds to `dying` what would die with the manifests and contents of gone artifacts, which are
    *  rows of `temp.asked_manifests` and `temp.asked_contents`; with `garbage`, also what waits for
-   *  sweep. The artifacts assumed gone by name are rows of `temp.gone_artifacts`.
+   *  sweep, and what the sessions of these contents lease. The artifacts assumed gone by name are
+   *  rows of `temp.gone_artifacts`.
    *  Errors: the abort reason of `signal`. */
   gather(
     question: Question,
@@ -64,10 +66,12 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
   const page = createPaging(connection)
   const pageUnchecked = createUncheckedPaging(connection)
   const uncheckedReferenced = pageUnchecked('"references"', 'manifest_id', 'blob_id')
+  const uncheckedLeased = pageUnchecked('leases', 'session_id', 'blob_id')
   const uncheckedTouched = pageUnchecked('touched_blobs', null, 'blob_id')
   const uncheckedParts = pageUnchecked('composite_parts', 'composite_id', 'ordinal', 'part_id')
   const touched = page('touched_blobs', null, 'blob_id')
   const parts = page('composite_parts', 'composite_id', 'ordinal', 'part_id')
+  const leased = page('leases', 'session_id', 'blob_id')
   const named = page('skeleton_streams', 'content_id', 'stream_id')
   const askedManifests = page('temp.asked_manifests', 'question', 'manifest_id')
   const askedContents = page('temp.asked_contents', 'question', 'content_id')
@@ -96,6 +100,11 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
         signal?.throwIfAborted()
         await addBlobs(parameters, ids, dying)
       }
+      // A content has the id of the session that staged it.
+      for await (const session of eachOf(askedContents(question), signal)) {
+        for await (const ids of uncheckedLeased(parameters, session))
+          await addBlobs(parameters, ids, dying)
+      }
     }
     for await (const composite of eachOf(dyingComposites(question), signal)) {
       for await (const ids of uncheckedParts(parameters, composite))
@@ -109,6 +118,9 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
     }
     if (garbage) {
       for await (const ids of touched(null)) addStreams.ofBlobs(parameters, ids, dying)
+      for await (const session of eachOf(askedContents(question), signal)) {
+        for await (const ids of leased(session)) addStreams.ofBlobs(parameters, ids, dying)
+      }
     }
   }
 }

@@ -1,5 +1,4 @@
 /** SQL conditions: what would still be held if the artifacts of a question were gone. */
-import { sessionState } from '../../../../schema/sessions.ts'
 import { manifestState } from '../../../../schema/artifacts.ts'
 
 /** The question, as parameters of the statements. */
@@ -28,20 +27,26 @@ const holdings = [
 ]
 const isHolding = holdings.map((holding) => `(${holding})`).join(' OR ')
 
+/** SQL that is true while session `n` holds something: one past its lease is ended by the next
+ *  round, and one that has ended has a lease of 0. */
+const isLive = 'n.leased_until > @now'
+
 /** SQL that is true when manifest `m` would be held. */
-export const isManifestHeld: string = `(m.state = ${manifestState.staged}
+export const isManifestHeld: string = `(
+  (m.state = ${manifestState.staged} AND EXISTS (SELECT 1 FROM sessions n WHERE n.id = m.session_id AND ${isLive}))
   ${holdings
     .map(
       (holding) => `OR EXISTS (SELECT 1 FROM artifacts a INDEXED BY artifacts_holding
     WHERE a.manifest_id = m.id AND ${holding})`,
     )
     .join(' ')}
-  OR EXISTS (SELECT 1 FROM manifest_leases x WHERE x.manifest_id = m.id))`
+  OR EXISTS (SELECT 1 FROM manifest_leases x CROSS JOIN sessions n ON n.id = x.session_id
+    WHERE x.manifest_id = m.id AND ${isLive}))`
 
 /** SQL that is true when a skeleton would name stream `s`. */
 export const isNamed: string = `EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id
   AND (EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND (${isHolding}))
-    OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND n.state = ${sessionState.live})))`
+    OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND ${isLive})))`
 
 /** SQL that is true when a blob would be held by something other than a composite. Of the manifests
  *  asked about, those that are not gone hold it. A holder is usually newer than the gone artifacts,
@@ -56,7 +61,7 @@ function isBlobHeldItself(blob: string): string {
           OR EXISTS (SELECT 1 FROM manifests m WHERE m.id = r.manifest_id AND ${isManifestHeld}))
       ORDER BY r.project_id DESC, r.manifest_id DESC LIMIT 1) IS NOT NULL
     OR EXISTS (SELECT 1 FROM leases y CROSS JOIN sessions n ON n.id = y.session_id
-      WHERE y.blob_id = ${blob}.id AND n.leased_until > @now)
+      WHERE y.blob_id = ${blob}.id AND ${isLive})
     OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = ${blob}.id AND ${isNamed}))`
 }
 

@@ -63,8 +63,9 @@ function parametersOf(
 }
 
 /** Returns a function that notes what the artifacts of a question hold, their manifests and
- *  contents, in temporary tables (dying-copies.ts). It counts the artifacts that are live but
- *  expired, and those that are removed and held by nobody. */
+ *  contents, in temporary tables (dying-copies.ts), and what sessions past their lease hold, which
+ *  a round ends first. It counts the artifacts that are live but expired, and those that are
+ *  removed and held by nobody. */
 function createHolderSearch({
   prepare,
   turn,
@@ -84,31 +85,39 @@ function createHolderSearch({
     `SELECT a.manifest_id AS manifestId, a.content_id AS contentId
      FROM json_each(?) j CROSS JOIN artifacts a ON a.id = j.value`,
   )
-  const expired = prepare<[number, number, number, number], HolderRow & Position>(
+  const expired = prepare<[number, number, number, number], Holder>(
     `SELECT a.ends_at AS at, a.id, a.manifest_id AS manifestId, a.content_id AS contentId
      FROM artifacts a INDEXED BY artifacts_ending
      WHERE a.removed_at IS NULL AND a.ends_at <= ? AND (a.ends_at, a.id) > (?, ?)
      ORDER BY a.ends_at, a.id LIMIT ?`,
   )
-  const releasable = prepare<
-    [number, number, number, number, number],
-    HolderRow & Position & { isRead: number }
-  >(
+  const releasable = prepare<[number, number, number, number, number], Holder & { isRead: number }>(
     `SELECT a.releasable_at AS at, a.id, a.manifest_id AS manifestId, a.content_id AS contentId,
        ${isBeingRead} AS isRead
      FROM artifacts a INDEXED BY artifacts_releasable
      WHERE a.releasable_at IS NOT NULL AND a.releasable_at <= ? AND (a.releasable_at, a.id) > (?, ?)
      ORDER BY a.releasable_at, a.id LIMIT ?`,
   )
-  const dyingManifests = prepare<[number, number], HolderRow & Position>(
+  const dyingManifests = prepare<[number, number], Holder>(
     `SELECT 0 AS at, id, id AS manifestId, NULL AS contentId FROM manifests
      WHERE state = ${manifestState.dying} AND id > ? ORDER BY id LIMIT ?`,
   )
-  const uncleared = prepare<[number, number], HolderRow & Position>(
+  const uncleared = prepare<[number, number], Holder>(
     `SELECT 0 AS at, id, manifest_id AS manifestId, content_id AS contentId
      FROM artifacts INDEXED BY artifacts_uncleared
      WHERE removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL AND id > ?
      ORDER BY id LIMIT ?`,
+  )
+  const unleased = prepare<[number, number, number, number], Position>(
+    `SELECT leased_until AS at, id FROM sessions INDEXED BY sessions_by_lease
+     WHERE leased_until <= ? AND (leased_until, id) > (?, ?) ORDER BY leased_until, id LIMIT ?`,
+  )
+  const noteManifestsOf = prepare<[{ question: number; sessions: string }]>(
+    `INSERT OR IGNORE INTO temp.asked_manifests (question, manifest_id)
+     SELECT @question, m.id FROM json_each(@sessions) j CROSS JOIN manifests m INDEXED BY manifests_staged
+       ON m.session_id = j.value AND m.state = ${manifestState.staged}
+     UNION ALL SELECT @question, l.manifest_id
+     FROM json_each(@sessions) j CROSS JOIN manifest_leases l ON l.session_id = j.value`,
   )
   return async (question, asked, signal) => {
     const note = (rows: HolderRow[]): void => {
@@ -119,8 +128,14 @@ function createHolderSearch({
     note(named.all(JSON.stringify(asked.artifactIds)))
     if (!asked.garbage) return { expired: 0, released: 0 }
     const page = limits.transactionRowsMax
-    const walk = async <Row extends HolderRow & Position>(
+    const noteSessions = (rows: Position[]): void => {
+      const sessions = JSON.stringify(rows.map(({ id }) => id))
+      noteContents.run(question, sessions)
+      noteManifestsOf.run({ question, sessions })
+    }
+    const walk = async <Row extends Position>(
       after: (last: Position) => Row[],
+      noteRows: (rows: Row[]) => void,
       counts: (row: Row) => boolean = () => true,
     ): Promise<number> => {
       let count = 0
@@ -128,21 +143,23 @@ function createHolderSearch({
         const rows = after(last)
         if (rows.length === 0) return count
         signal?.throwIfAborted()
-        note(rows)
+        noteRows(rows)
         count += rows.filter(counts).length
         last = rows.at(-1)!
         await turn()
       }
     }
     const counts = {
-      expired: await walk(({ at, id }) => expired.all(asked.expiredBy, at, id, page)),
-      released: await walk(
+      expired: await walk<Holder>(({ at, id }) => expired.all(asked.expiredBy, at, id, page), note),
+      released: await walk<Holder & { isRead: number }>(
         ({ at, id }) => releasable.all(asked.now, asked.releasableBy, at, id, page),
+        note,
         ({ isRead }) => isRead === 0 || !asked.readersHold,
       ),
     }
-    await walk(({ id }) => dyingManifests.all(id, page))
-    await walk(({ id }) => uncleared.all(id, page))
+    await walk<Holder>(({ id }) => dyingManifests.all(id, page), note)
+    await walk<Holder>(({ id }) => uncleared.all(id, page), note)
+    await walk(({ at, id }) => unleased.all(asked.now, at, id, page), noteSessions)
     return counts
   }
 }
@@ -155,3 +172,4 @@ interface Position {
   at: number
   id: number
 }
+type Holder = HolderRow & Position
