@@ -11,14 +11,7 @@ import { expire, releaseRemoved } from './expire.ts'
 import { forgetHistory } from './forget-history.ts'
 import { packsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
-import {
-  clearRemoved,
-  endSessions,
-  mustWait,
-  type RemovedPacks,
-  removeDeadPacks,
-  sweepBlobs,
-} from './sweep.ts'
+import { endSessions, mustWait, type RemovedPacks, removeDeadPacks, sweepBlobs } from './sweep.ts'
 import { listWasteful, packsToRewrite } from './wasteful-packs.ts'
 
 /** Reach `now` waits for no grace period, and rewrites every pack more than a twentieth dead. */
@@ -142,8 +135,6 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   const by = isNow ? Number.POSITIVE_INFINITY : now()
   const waiting = await releaseRemoved(ports, by, reporting('deletedArtifacts'))
   await ports.checkpoint?.('released')
-  // Rows left by a round that was stopped.
-  await clearRemoved(ports)
   await sweepBlobs(ports, { onProgress: reporting('removedBlobs') })
   // Packs that are dead as a whole go before anything is written, so that a full disk gains room.
   addRemoved(result, await removeDeadPacks(ports, graceMs))

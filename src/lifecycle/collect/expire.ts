@@ -26,8 +26,8 @@ export async function expire(
   }
 }
 
-/** Releases what removed artifacts hold whose undo period ended by `by`. Returns the ids of those
- *  that are being read. */
+/** Releases what removed artifacts hold whose undo period ended by `by`, and deletes the rows left
+ *  by a round that was stopped. Returns the ids of those that are being read. */
 export async function releaseRemoved(
   ports: LifecyclePorts,
   by: number,

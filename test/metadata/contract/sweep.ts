@@ -392,6 +392,34 @@ export function sweepContract(store: Store): void {
     expect(await store().figures()).toMatchObject({ chunkBytes: 0, liveBytes: 0 })
   })
 
+  test('a condemned stream that is uploaded again beside others leaves it to them how the blob joins', async () => {
+    const run = await seedRun(store())
+    const first = await openSession(store(), run)
+    const condemned = [copyOf('one', { codec: 'deflate' }), copyOf('two')]
+    const once = packOf(condemned)
+    await store().addPack(first, once.pack, once.copies)
+    await store().abortSession(first)
+    const old = await store().claimDeadBlobs(3_000, 10)
+    const session = await openSession(store(), run)
+    const others = packOf([
+      copyOf('one', { codec: 'deflate', level: 9 }),
+      copyOf('two', { level: 9 }),
+    ])
+    await store().addPack(session, others.pack, others.copies)
+    const { digest, sizeBytes, crc32 } = copyOf('twotwo').blob
+    const parts = [digestOf('two'), digestOf('two')]
+    await store().addComposite(session, { digest, sizeBytes, crc32, parts })
+    const again = packOf([...condemned, ...condemned])
+    await store().addPack(session, again.pack, again.copies)
+    await store().removeDeadBlobs(old)
+
+    expect((await store().claimBlobs(session, [digestOf('one')]))[0]?.joins).toBe(false)
+    const blob = await store.findBlob(digest)
+    const [part] = await store().readParts(blob!.blobId, 0, 1)
+    expect(part?.copy.packName).toBe(others.pack.name)
+    expect(await store().reconcileRollups()).toEqual([])
+  })
+
   test('a condemned composite can be uploaded again as a whole, too', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
