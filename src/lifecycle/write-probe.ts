@@ -3,7 +3,7 @@
  *  writable, since deletes make room again. */
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasCode, StoreError } from '../core/errors.ts'
+import { errorCodeOf, hasCode, StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
 import { asStoreError } from '../packs/local/errno.ts'
@@ -51,7 +51,7 @@ export function createWriteProbe({ dataDir, log }: WriteProbeOptions): WriteProb
 }
 
 /** Returns null for a full disk and for too many open files, which say nothing about whether the
- *  disk works. Errors: those of the system that `asStoreError` does not translate. */
+ *  disk works. Any other failed system call is a fault. */
 async function faultOf(directory: string): Promise<string | null> {
   try {
     await writeAndRemove(join(directory, 'write-probe'))
@@ -60,7 +60,9 @@ async function faultOf(directory: string): Promise<string | null> {
     const error = asStoreError(directory, thrown)
     if (hasCode(error, 'storage_full', 'busy')) return null
     if (error instanceof StoreError) return error.message
-    throw error
+    const code = errorCodeOf(error)
+    if (code === '') throw error
+    return `${directory} is inaccessible (${code})`
   }
 }
 
