@@ -204,6 +204,28 @@ export const projectSchema = z
   })
   .meta({ id: 'Project' })
 
+export const projectListSchema = z
+  .object({
+    items: z.array(
+      z.object({
+        name: z.string(),
+        artifacts: count,
+        files: count,
+        logicalBytes: bytes.meta({ description: 'Sum of the file sizes of live artifacts.' }),
+        dedupedBytes: bytes.meta({
+          description:
+            'Bytes of live artifacts, and of deleted ones that still hold their content, counting each distinct file and chunk once.',
+        }),
+        createdAt: instant,
+        links: z.object({ html: z.string() }),
+      }),
+    ),
+    nextCursor: cursor,
+    total: count,
+  })
+  .meta({ id: 'ProjectList' })
+
+export type WireProjectList = z.infer<typeof projectListSchema>
 export type WireStats = z.infer<typeof statsSchema>
 export type WireCollection = z.infer<typeof collectionSchema>
 export type WireScrubReport = z.infer<typeof scrubReportSchema>

@@ -4,6 +4,7 @@ import {
   collectionRequestSchema,
   jobListSchema,
   jobSchema,
+  projectListSchema,
   projectPolicySchema,
   projectSchema,
   statsSchema,
@@ -25,10 +26,17 @@ import {
   backupPath,
   collectionPath,
   currentTokenPath,
+  projectsPath,
   scrubPath,
   snapshotPath,
 } from './paths.ts'
-import { auditQuery, jobListQuery, statsQuery, tokenListQuery } from './queries.ts'
+import {
+  auditQuery,
+  jobListQuery,
+  projectListQuery,
+  statsQuery,
+  tokenListQuery,
+} from './queries.ts'
 import { type ApiRoute, json } from './route.ts'
 
 export const adminRoutes: readonly ApiRoute[] = [
@@ -40,6 +48,14 @@ export const adminRoutes: readonly ApiRoute[] = [
       'Statistics of one project, with the savings of each layer; without `project` of the store, for scope admin, or the sum over the projects of the token, in which content that several hold counts in each.',
     query: statsQuery,
     responses: { 200: json('The statistics.', statsSchema) },
+  },
+  {
+    method: 'get',
+    path: projectsPath,
+    operationId: 'listProjects',
+    summary: 'The projects that the token may read, with their sizes, as on the start page.',
+    query: projectListQuery,
+    responses: { 200: json('A page of projects.', projectListSchema) },
   },
   {
     method: 'get',

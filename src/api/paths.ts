@@ -123,6 +123,7 @@ export function artifactPagePath(project: string, run: number, id: number): stri
   return `${runPagePath(project, run)}/artifacts/${id}`
 }
 
+export const projectsPath = `${apiRoot}/projects`
 export const auditPath = `${apiRoot}/audit`
 
 export const searchPath = `${apiRoot}/search`

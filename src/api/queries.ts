@@ -219,6 +219,17 @@ export const tokenListQuery = z.strictObject({
   ...paging,
 })
 
+export const projectOrders = ['name', 'artifacts', 'size', 'unique'] as const
+
+export const projectListQuery = z.strictObject({
+  name: text('Only projects whose name contains this text; case-insensitive.'),
+  sort: z
+    .enum(projectOrders)
+    .default('name')
+    .meta({ description: 'By name, or the largest first by this figure.' }),
+  ...paging,
+})
+
 export const statsQuery = z.strictObject({ project: z.string().optional() })
 
 export const compareQuery = z.strictObject({

@@ -58,6 +58,10 @@ export const clientCommands = {
     summary: 'show who deleted or changed what',
     load: async () => (await import('./commands/audit.ts')).auditCommand,
   },
+  projects: {
+    summary: 'list projects with their sizes',
+    load: async () => (await import('./commands/projects.ts')).projectsCommand,
+  },
   stats: {
     summary: 'show what the store holds and how much was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,

@@ -14,6 +14,7 @@ import { addHistoryRoutes } from './artifact/history.ts'
 import { addMaintenanceRoutes } from './operation/maintenance.ts'
 import { addManifestRoutes } from './artifact/manifests.ts'
 import { addOpenApiRoutes } from './operation/openapi.ts'
+import { addProjectListRoutes } from './operation/project-list.ts'
 import { addProjectRoutes } from './operation/projects.ts'
 import { addPutArtifactRoutes } from './upload/put-artifact.ts'
 import { addRunRecordRoutes } from './run/run-records.ts'
@@ -43,6 +44,7 @@ export function addNativeRoutes(app: Hono<AppEnv>, context: AppContext): void {
   addCompareRoutes(app, context)
   addDigestRoutes(app, context)
   addSearchRoutes(app, context)
+  addProjectListRoutes(app, context)
   addProjectRoutes(app, context)
   addTokenRoutes(app, context)
   addUploadRoutes(app, context)

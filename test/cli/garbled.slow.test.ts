@@ -87,6 +87,7 @@ const commands: [string, () => string[]][] = [
   ['shasum', () => ['shasum', '42/build']],
   ['url', () => ['url', '42/build:VERSION']],
   ['whoami', () => ['whoami']],
+  ['projects', () => ['projects']],
   ['stats', () => ['stats']],
   ['audit', () => ['audit']],
   ['token', () => ['token', '--scope', 'read', '--project', 'octo/app']],

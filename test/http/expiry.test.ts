@@ -177,6 +177,7 @@ const rules: Record<string, Rule> = {
   },
   [`GET ${api}/digests/:digest`]: { list: at(`${api}/digests/${fileDigest}`) },
   [`GET ${api}/search`]: { list: at(`${api}/search?path=**/index.html`) },
+  [`GET ${api}/projects`]: { none: 'sizes, like statistics' },
   [`GET ${api}/stats`]: { none: 'statistics; expired artifacts leave them with the next round' },
   [`GET ${api}/runs/:run{[0-9]+}`]: { none: 'jobs and steps; it lists no artifacts' },
   [`GET ${api}/runs/:run{[0-9]+}/jobs/:job/log`]: { none: 'a log' },

@@ -138,6 +138,7 @@ export const rules: Record<string, Rule> = {
   [`GET ${api}/compare`]: reads(({ id, later }) => `${api}/compare?base=id:${id}&head=id:${later}`),
   [`GET ${api}/digests/:digest`]: reads(`${api}/digests/${digest}?project=PROJECT`),
   [`GET ${api}/search`]: reads(`${api}/search?project=PROJECT&path=**`),
+  [`GET ${api}/projects`]: needs(`${api}/projects?name=PROJECT`),
   [`GET ${api}/stats`]: needs(`${api}/stats?project=PROJECT`),
   [`GET ${run}`]: reads(`${api}/runs/1?project=PROJECT`),
   [`GET ${run}/jobs/:job/log`]: reads(`${api}/runs/1/jobs/build/log?project=PROJECT`),

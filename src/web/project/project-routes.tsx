@@ -7,14 +7,13 @@ import { readableProjects } from '../../http/access/access.ts'
 import { requireReader } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../../http/context.ts'
 import { cutPage } from '../../http/input.ts'
-import type { DayOfUploads, Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
 import {
-  FirstRunPage,
-  HomePage,
-  type ListedProject,
-  type ProjectSort,
-  projectSorts,
-} from './home-page.tsx'
+  projectsNamed,
+  type SizedProject,
+  sizedProjects,
+} from '../../http/operation/project-list.ts'
+import type { DayOfUploads, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
+import { FirstRunPage, HomePage, type ListedProject, projectSorts } from './home-page.tsx'
 import { numberOfQuery } from '../input.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
@@ -43,18 +42,15 @@ export async function homePage(web: Web, c: AppRequest): Promise<Response> {
   }
   const now = context.now()
   const name = c.req.query('name') ?? ''
-  const sought = name.toLowerCase()
-  const projects = readable.filter((each) => each.name.toLowerCase().includes(sought))
+  const projects = projectsNamed(readable, name)
   const pageCount = Math.ceil(projects.length / projectsPerPage)
   const pageNumber = Math.min(numberOfQuery(c, 'page') ?? 1, Math.max(1, pageCount))
   const first = (pageNumber - 1) * projectsPerPage
   const sort = projectSorts.find((each) => each === c.req.query('sort')) ?? ''
-  const shown = (await sortedProjects(context, projects, sort)).slice(
-    first,
-    first + projectsPerPage,
-  )
+  const sized = await sizedProjects(context, projects, sort === '' ? 'name' : sort)
+  const shown = sized.slice(first, first + projectsPerPage)
   const view = {
-    projects: await Promise.all(shown.map((project) => listedProject(context, project, now))),
+    projects: await Promise.all(shown.map((each) => listedProject(context, each, now))),
     sort,
     name,
     pageNumber,
@@ -64,36 +60,20 @@ export async function homePage(web: Web, c: AppRequest): Promise<Response> {
   return await sendPage(web, c, { title: 'Projects', body: <HomePage {...view} /> })
 }
 
-/** The largest first, unless by name. */
-async function sortedProjects(
-  { metadata }: AppContext,
-  projects: Project[],
-  sort: ProjectSort,
-): Promise<Project[]> {
-  if (sort === '') return projects
-  const figure = { artifacts: 'artifacts', size: 'logicalBytes', unique: 'chunkBytes' } as const
-  const keyed: [Project, number][] = []
-  // One after the other, so that other requests get their turns between them.
-  for (const project of projects)
-    keyed.push([project, (await metadata.projectFigures(project.id))[figure[sort]]])
-  return keyed.toSorted(([, a], [, b]) => b - a).map(([project]) => project)
-}
-
 async function listedProject(
   { metadata }: AppContext,
-  project: Project,
+  { project, size }: SizedProject,
   now: number,
 ): Promise<ListedProject> {
-  const [figures, [lastRun], days] = await Promise.all([
-    metadata.projectFigures(project.id),
+  const [[lastRun], days] = await Promise.all([
     metadata.listRuns(project.id, { limit: 1 }),
     metadata.listUploadDays(project.id, now - uploadDays * dayMs),
   ])
   return {
     project,
-    artifacts: figures.artifacts,
-    logicalBytes: figures.logicalBytes,
-    uniqueBytes: figures.chunkBytes,
+    artifacts: size.artifacts,
+    logicalBytes: size.logicalBytes,
+    uniqueBytes: size.chunkBytes,
     lastRun,
     days: uploadsByDay(days, now),
   }

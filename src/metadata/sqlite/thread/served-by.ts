@@ -153,4 +153,5 @@ export const servedBy: Record<Method, 'writer' | 'reader'> = {
   dismissSecrets: 'writer',
   figures: 'reader',
   projectFigures: 'reader',
+  listProjectSizes: 'reader',
 }

@@ -1,0 +1,63 @@
+/** `trove projects`: lists the projects that the token may read, with their sizes. */
+import type { WireProjectList } from '../../api/admin-messages.ts'
+import { projectsPath } from '../../api/paths.ts'
+import { readListPage } from '../../client/list-items.ts'
+import { limits } from '../../core/limits.ts'
+import { formatCount, formatSizeBytes } from '../../core/units.ts'
+import { limitFlag, serverFlags } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { formatTable, write, writeJson } from '../output/output.ts'
+import { connect } from '../server-access.ts'
+
+type Items = WireProjectList['items']
+
+const { project: _project, ...withoutProject } = serverFlags
+
+const flags = {
+  ...withoutProject,
+  name: { value: 'TEXT', help: 'only projects whose name contains this text' },
+  sort: {
+    value: 'ORDER',
+    choices: ['name', 'artifacts', 'size', 'unique'],
+    help: 'name (default), or the most artifacts, size or unique bytes first',
+  },
+  limit: limitFlag,
+} as const
+
+export const projectsCommand: Command<typeof flags> = {
+  operands: '',
+  summary: 'List the projects that the token may read, with their sizes.',
+  flags,
+  examples: ['trove projects', 'trove projects --sort size --limit 10', 'trove projects --json'],
+  exitStatuses: [5, 9, 10],
+  async run({ flags: given, stdout, stderr, signal }) {
+    const { server } = await connect({ url: given.url }, { stderr, signal })
+    const { name, sort } = given
+    const items: Items = []
+    let total = 0
+    let cursor: string | null = null
+    do {
+      const limit = Math.min(limits.listPageMax, given.limit - items.length)
+      const request = { path: projectsPath, query: { name, sort }, signal }
+      const page: WireProjectList = await readListPage(server, request, { limit, cursor })
+      items.push(...page.items)
+      total = page.total
+      cursor = page.nextCursor
+    } while (cursor !== null && items.length < given.limit)
+    if (given.json) return await writeJson(stdout, items)
+    await write(stdout, projectTable(items))
+    if (items.length === 0) await write(stderr, 'no projects match\n')
+    if (items.length < total)
+      await write(stderr, `showing ${items.length} of ${total}; use --limit to show more\n`)
+  },
+}
+
+function projectTable(items: Items): string {
+  return formatTable(items, [
+    ['PROJECT', ({ name }) => name],
+    ['ARTIFACTS', ({ artifacts }) => formatCount(artifacts), 'right'],
+    ['FILES', ({ files }) => formatCount(files), 'right'],
+    ['SIZE', ({ logicalBytes }) => formatSizeBytes(logicalBytes), 'right'],
+    ['UNIQUE', ({ dedupedBytes }) => formatSizeBytes(dedupedBytes), 'right'],
+  ])
+}
