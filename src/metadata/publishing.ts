@@ -100,7 +100,7 @@ export interface NewArtifact {
   /** When the upload began. */
   createdAt: number
   /** When it is committed: what has expired by then holds no name, even if it was live when the
-   *  upload began. */
+   *  upload began. Unless that is doubtful, because it is ahead of the believed time. */
   now: number
   expiresAt: number
   /** `reject`: name_taken when the name is held. `replace`: the holder is deleted (reason
@@ -276,7 +276,8 @@ export interface PublishingMetadata {
   stageSkeletonPage(sessionId: string, page: SkeletonPage, streamIds: number[]): Promise<void>
   /** Publishes: when this resolves, the artifact is visible and survives a power loss. Ends the
    *  session.
-   *  Errors: name_taken, session_ended, quota_exceeded, too_large (artifacts of the run). */
+   *  Errors: name_taken, session_ended, quota_exceeded, too_large (artifacts of the run), busy
+   *  (perhaps the holder of the name has expired). */
   commitArtifact(sessionId: string, artifact: NewArtifact): Promise<Published>
   /** Drops the manifests that a session staged or found for a commit that failed, but not the base
    *  of its changes; null: those of all sessions, at start. Until then their blobs cannot be

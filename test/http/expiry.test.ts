@@ -478,6 +478,7 @@ describe('one millisecond later', () => {
       { name: 'index.html', content: fileText },
       { name: 'sub/x', content: 'x' },
     ])
+    await server.noteTime(fixture.expiresAt)
     const answer = await send(() => ({
       path: `${api}/projects/${project}/runs/1/artifacts/${name}?job=build`,
       method: 'PUT',

@@ -50,6 +50,8 @@ export interface TestServer {
   /** PUTs an artifact of `octo/app`, given as `RUN/NAME` with its query or as a whole path;
    *  returns its id. */
   put(place: string, request?: SendRequest): Promise<number>
+  /** Notes the believed time, as the server does every ten minutes. */
+  noteTime(at: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -160,6 +162,11 @@ export async function openServer(
       const answer = (await response.json()) as { id: number }
       if (!response.ok) throw new Error(`PUT ${path}: ${JSON.stringify(answer)}`)
       return answer.id
+    },
+    noteTime: async (at) => {
+      const metadata = openSqliteMetadata({ path: join(dataDir, 'trove.db') })
+      await metadata.noteBelievedTime(at)
+      await metadata.close()
     },
     close: async () => {
       await server.close()

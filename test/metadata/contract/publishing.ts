@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parseArtifactName } from '../../../src/core/artifact.ts'
 import { digestOf } from '../../../src/core/bytes/digest.ts'
 import type { Entry } from '../../../src/core/manifest/entry.ts'
@@ -306,6 +306,45 @@ export function publishingContract(store: Store): void {
       })
     },
   )
+
+  describe('under a clock that is ahead of the believed time,', () => {
+    const year = 365 * 24 * 60 * 60 * 1000
+    const late = { createdAt: year, now: year, expiresAt: 2 * year }
+    const hold = async (): Promise<{ run: Run; held: Artifact }> => {
+      await store().noteBelievedTime(2_000)
+      const run = await seedRun(store())
+      return { run, held: await seedArtifact(store(), run, { a: 'one' }, { expiresAt: year }) }
+    }
+
+    test.each(['one', 'two'])('an artifact that seems expired keeps its name: %s', async (tree) => {
+      const { run, held } = await hold()
+      const repeated = seedArtifact(store(), run, { a: tree }, { onConflict: 'same', ...late })
+      await expect(repeated).rejects.toMatchObject({
+        code: 'busy',
+        message: expect.stringContaining(`held by artifact ${held.id}`) as string,
+      })
+      expect(await liveArtifacts()).toEqual([held])
+      await store().noteBelievedTime(year)
+      const next = await seedArtifact(store(), run, { a: tree }, { onConflict: 'same', ...late })
+      expect(await liveArtifacts()).toEqual([next])
+    })
+
+    test('an artifact that seems expired can be replaced', async () => {
+      const { run, held } = await hold()
+      await seedArtifact(store(), run, { a: 'two' }, { onConflict: 'replace', ...late })
+      expect(await store().findArtifact(held.id)).toMatchObject({ removedReason: 'replaced' })
+    })
+
+    test('a deleted artifact does not take its name back from one that seems expired', async () => {
+      const { run, held } = await hold()
+      const removal = { state: 'deleted', reason: 'test', now: 2_100, undoMs: 2 * year } as const
+      await store().removeArtifacts([held.id], removal)
+      const holder = await seedArtifact(store(), run, { a: 'two' }, { expiresAt: year - 1 })
+      const restored = store().restoreArtifact(held.id, year - 1)
+      await expect(restored).rejects.toMatchObject({ code: 'name_taken' })
+      expect(await liveArtifacts()).toEqual([holder])
+    })
+  })
 
   test('repeating an upload returns the existing artifact', async () => {
     const run = await seedRun(store())

@@ -7,7 +7,7 @@ import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
 import { refuseReplacement } from '../../../core/artifact.ts'
 import { digestToBytes } from '../../../core/bytes/digest.ts'
-import { notFound } from '../../../core/errors.ts'
+import { notFound, storeError } from '../../../core/errors.ts'
 import { latestBranch } from '../../../core/policy/keep-latest.ts'
 import { replacedReason } from '../../../core/policy/retention.ts'
 import type { Metadata, NewArtifact, Published } from '../../metadata.ts'
@@ -153,7 +153,7 @@ function createManifestFinder({ orm }: Connection): ManifestFinder {
 /** Returns a function that frees the name of an artifact. It returns the id of the existing
  *  artifact that already equals the upload (`same`), or of the one that was removed
  *  (`replaced`), and whether that one was kept, which a repetition of its upload inherits.
- *  Errors: name_taken, forbidden. */
+ *  Errors: name_taken, forbidden, busy (perhaps the existing artifact has expired). */
 function createNameFreeing(
   connection: Connection,
   removal: Removal,
@@ -168,6 +168,7 @@ function createNameFreeing(
   return (wanted, treeDigest, now) => {
     const holder = findHolder(wanted.runId, wanted.name, now)
     if (holder === undefined) return {}
+    if (holder.endsAt <= now && !isReplacing(wanted)) throw perhapsExpired(wanted.name, holder)
     const same = wanted.onConflict === 'same' && isSame(holder, wanted, treeDigest)
     if (same && holder.state === 'available') return { same: holder.id }
     // Repeating an upload whose artifact has damage that could not be healed in place replaces that
@@ -176,6 +177,17 @@ function createNameFreeing(
     removal.endArtifact(holder.id, { state: 'deleted', reason: replacedReason, now })
     return { replaced: holder.id, pinned: holder.pinned }
   }
+}
+
+function isReplacing({ onConflict }: NewArtifact): boolean {
+  return onConflict === 'replace' || onConflict === 'replace-own'
+}
+
+function perhapsExpired(name: string, { id }: NameHolder): Error {
+  const message =
+    `the name ${JSON.stringify(name)} is held by artifact ${id}, which has expired by the server's clock; ` +
+    'but that is ahead of the time known to have passed. Try again once the clock is right, or trusted again'
+  return storeError('busy', message, { what: 'clock' })
 }
 
 function createArtifactInsertion(
