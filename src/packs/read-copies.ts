@@ -29,35 +29,43 @@ export interface PackCopies {
   isComplete: boolean
 }
 
-/** Returns the copies of a pack of `sizeBytes`, in order. Holds about 200 bytes per copy.
+/** No writer puts more than a few more than `packCopiesMax` into a pack. A pack with more is not
+ *  ours, and would fill the heap. */
+const copiesMax = 4 * limits.packCopiesMax
+
+/** Returns the copies of a pack of `sizeBytes`, in order; none if there are too many for a pack.
+ *  Holds about 200 bytes per copy.
  *  Errors: not_found. */
 export async function readCopies(
   store: Store,
   name: PackName,
   sizeBytes: number,
 ): Promise<PackCopies> {
-  const copies: PackCopyEntry[] = []
   try {
-    for await (const copy of readPackDirectory(store, name, sizeBytes)) copies.push(copy)
-    return { copies, isComplete: true }
+    const copies = await collect(readPackDirectory(store, name, sizeBytes))
+    return { copies, isComplete: copies.length > 0 }
   } catch (error) {
     if (!hasCode(error, 'blob_damaged')) throw error
-    return { copies: await salvageCopies(store, name, sizeBytes), isComplete: false }
+    const copies = await collect(salvageCopies(store, name, sizeBytes))
+    return { copies, isComplete: false }
   }
 }
 
-async function salvageCopies(
+async function collect(found: AsyncIterable<PackCopyEntry>): Promise<PackCopyEntry[]> {
+  const copies: PackCopyEntry[] = []
+  for await (const copy of found) if (copies.push(copy) > copiesMax) return []
+  return copies
+}
+
+async function* salvageCopies(
   store: Store,
   name: PackName,
   sizeBytes: number,
-): Promise<PackCopyEntry[]> {
-  const salvaged: PackCopyEntry[] = []
+): AsyncGenerator<PackCopyEntry, void, undefined> {
   const members = walkHeaders(store, name, sizeBytes)
   // Copies whose list is damaged can no longer be told apart.
-  for await (const { copies } of listCopies(readable(store), name, members)) {
-    if (copies !== undefined) salvaged.push(...copies)
-  }
-  return salvaged
+  for await (const { copies } of listCopies(readable(store), name, members))
+    if (copies !== undefined) yield* copies
 }
 
 /** A store that returns no bytes for what the medium cannot read; an empty list is a damaged

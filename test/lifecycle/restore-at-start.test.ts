@@ -166,6 +166,20 @@ test('what is interrupted begins again, and what cannot be read is no empty buck
   expect(await restore({ restore: false })).toBe(false)
 })
 
+test('a pack that cannot be read is named', async () => {
+  const { fake, snapshot, restore, lines } = await openRig()
+  await snapshot('octo/demo')
+  const name = 'ab'.repeat(16)
+  fake.objects.set('ci/format', { bytes: Buffer.from('trove-cas 1\n'), modifiedAt: 1 })
+  fake.objects.set(keyOf(name), { bytes: Buffer.from('pack'), modifiedAt: 1 })
+  await restore()
+  const messages = lines.slice(-2).map((line) => JSON.parse(line) as Record<string, unknown>)
+  expect(messages).toMatchObject([
+    { level: 'warn', message: 'restored, but not all of it', unreadablePacks: 1 },
+    { level: 'error', packs: `packs/ab/${name}.zip` },
+  ])
+})
+
 // Goal: probes are answered while packs are imported. Method: a pack whose contents take long to
 // verify, in one read of the bucket.
 test('packs are imported beside the event loop', async () => {

@@ -16,6 +16,7 @@ import type { Staging } from '../../ingest/staging/staging.ts'
 import { asError, invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { copyPages } from '../pages.ts'
+import { sealedPackPath } from '../../packs/pack-layout.ts'
 import { missingPacks } from './missing-packs.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import { endSessions, removeDeadPacks, sweepBlobs } from '../collect/sweep.ts'
@@ -99,12 +100,17 @@ async function findUnknownPacks(ports: LifecyclePorts): Promise<string[]> {
   if (unknown.length === 0) return unknown
   const isExplained = foreign === 0 && recent <= limits.unknownPacksMax
   if (isExplained && !(await lacksPacks(ports))) return unknown
+  const named = unknown.slice(0, packsNamed).map(sealedPackPath).join(', ')
   throw invalidRequest(
     'data',
-    `the database does not know ${unknown.length} of the packs beside it, so it is new or older than these packs; ` +
-      'restore the right database, or import the packs with `trove recover --from-packs`, which lists packs that must be moved away',
+    `the database does not know ${unknown.length} of the packs beside it (${named}${unknown.length > packsNamed ? ', …' : ''}), ` +
+      'so it is new or older than these packs; restore the right database, or import the packs with `trove recover --from-packs`, ' +
+      'which lists packs that must be moved away',
   )
 }
+
+/** Packs that the error names. */
+const packsNamed = 3
 
 /** Whether packs are missing that hold more than what is known to be damaged: that was lost while
  *  the metadata was this store's. */

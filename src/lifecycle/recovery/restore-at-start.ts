@@ -14,6 +14,7 @@ import { type BucketPlace, formatBucket } from '../../core/bucket-place.ts'
 import { hasCode, invalidRequest } from '../../core/errors.ts'
 import { formatExactDuration } from '../../core/units.ts'
 import type { Log } from '../../log.ts'
+import { sealedPackPath } from '../../packs/pack-layout.ts'
 import { findPackPlace, takeOverBucket } from '../../packs/pack-place.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
@@ -133,12 +134,16 @@ async function restore(
   log.info('restoring the store of the bucket', { bucket: formatBucket(settings.place) })
   const restoring = { onStep: createTeller(log, onStep), signal }
   const { snapshot, imported } = await restoreStore(objects, settings, restoring)
-  const unreadablePacks = imported.unreadablePacks.length
-  const report = { ...snapshot, ...imported, unreadablePacks }
-  const { damagedSnapshots, lostChanges, damagedArtifacts } = report
-  const isWhole = damagedSnapshots === 0 && lostChanges === 0 && damagedArtifacts === 0
-  if (isWhole) log.info('restored', report)
+  const unreadablePacks = imported.unreadablePacks.map(sealedPackPath)
+  const report = { ...snapshot, ...imported, unreadablePacks: unreadablePacks.length }
+  const { damagedSnapshots, lostChanges, damagedArtifacts, damagedPacks, damagedCopies } = report
+  const faults = [damagedSnapshots, lostChanges, damagedArtifacts, damagedPacks, damagedCopies]
+  if (faults.every((count) => count === 0)) log.info('restored', report)
   else log.warn('restored, but not all of it', report)
+  if (unreadablePacks.length > 0)
+    log.error('packs cannot be read; the server starts once they are moved away', {
+      packs: unreadablePacks.join(' '),
+    })
 }
 
 const tellMs = 10_000
