@@ -18,6 +18,7 @@ test('a failure to read the package ends with its cause', async () => {
   await writeFile(path, 'package')
   const answer = await app.request('/trove.tgz')
   expect([answer.status, await answer.text()]).toEqual([200, 'package'])
-  const headers = { 'if-none-match': answer.headers.get('etag')! }
+  // A proxy that compresses makes the tag weak.
+  const headers = { 'if-none-match': `"other", W/${answer.headers.get('etag')!}` }
   expect((await app.request('/trove.tgz', { headers })).status).toBe(304)
 })

@@ -6,6 +6,7 @@ import type { Hono } from 'hono'
 import { readFile } from 'node:fs/promises'
 import { digestOf } from '../../core/bytes/digest.ts'
 import { builtRoot } from '../../program-files.ts'
+import { isUnmodified } from '../body/send-representation.ts'
 import type { AppEnv } from '../context.ts'
 
 interface ClientPackage {
@@ -24,7 +25,7 @@ export function addClientPackageRoutes(
     const { bytes, etag } = read
     c.header('etag', etag)
     c.header('cache-control', 'no-cache')
-    if (c.req.header('if-none-match') === etag) return c.body(null, 304)
+    if (isUnmodified(c, etag)) return c.body(null, 304)
     c.header('content-type', 'application/gzip')
     return c.body(bytes)
   })

@@ -3,7 +3,8 @@
  *  array marks the end, so that truncation is noticed. */
 import { walkEntries } from '../../browse/entries.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
-import { sendPieces } from '../../http/body/lines.ts'
+import { linesOf, ndjsonType, sendPieces } from '../../http/body/lines.ts'
+import { isUnmodified } from '../../http/body/send-representation.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 
 const pathsPerLine = 1000
@@ -16,26 +17,26 @@ export async function sendPaths(
   // Paths are part of the tree digest, so equal digests have equal paths.
   const etag = `"paths-${artifact.treeDigest}"`
   const headers = { etag, vary: 'Accept-Encoding' }
-  if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers)
-  return await sendPieces(context, c, linesOfPaths(context, artifact), {
-    type: 'application/x-ndjson',
+  if (isUnmodified(c, etag)) return c.body(null, 304, headers)
+  return await sendPieces(context, c, linesOf(listsOfPaths(context, artifact)), {
+    type: ndjsonType,
     headers,
     gzip: { level: 3 },
   })
 }
 
-async function* linesOfPaths(
+async function* listsOfPaths(
   { metadata }: AppContext,
   artifact: Artifact,
-): AsyncGenerator<Uint8Array, void, undefined> {
+): AsyncGenerator<string[], void, undefined> {
   let paths: string[] = []
   for await (const { entry } of walkEntries(metadata, artifact.id)) {
     if (entry.kind !== 'file') continue
     paths.push(entry.path)
     if (paths.length < pathsPerLine) continue
-    yield Buffer.from(`${JSON.stringify(paths)}\n`)
+    yield paths
     paths = []
   }
-  if (paths.length > 0) yield Buffer.from(`${JSON.stringify(paths)}\n`)
-  yield Buffer.from('[]\n')
+  if (paths.length > 0) yield paths
+  yield []
 }
