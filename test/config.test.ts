@@ -1,14 +1,14 @@
 /** Settings: precedence of sources, defaults, and problems that are reported together. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createClient } from '../src/client/client.ts'
 import { namedServer } from '../src/cli/login/named-server.ts'
 import { readClientConfig, readServerConfig } from '../src/config/config.ts'
 import { ConfigError, type Environment } from '../src/config/settings.ts'
+import { fileDirectory, testDirectory } from './temporary-directory.ts'
 
 function problemsOf(read: () => unknown): readonly string[] {
   try {
@@ -343,7 +343,7 @@ test('client settings prefer flags, then TROVE_ variables, then variables of the
   })
 })
 
-const eventFile = join(mkdtempSync(join(tmpdir(), 'trove-event-')), 'event.json')
+const eventFile = join(fileDirectory(), 'event.json')
 const gitHubJob = {
   GITHUB_EVENT_PATH: eventFile,
   GITHUB_SHA: 'merge',
@@ -407,7 +407,7 @@ test('the project is read from the variables of a GitLab job, subgroups included
 })
 
 test('a token is read from a file, and an unreadable file is reported as a problem', () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'trove-config-')), 'token')
+  const file = join(testDirectory(), 'token')
   writeFileSync(file, 'secret\n')
   expect(readClientConfig({}, { TROVE_TOKEN_FILE: file }).token).toBe('secret')
   expect(readClientConfig({}, { TROVE_TOKEN_FILE: file, TROVE_TOKEN: 'other' }).token).toBe('other')
@@ -416,7 +416,7 @@ test('a token is read from a file, and an unreadable file is reported as a probl
 })
 
 test('an empty file, such as that of a secret that is not there yet, holds no token', () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'trove-config-')), 'token')
+  const file = join(testDirectory(), 'token')
   writeFileSync(file, '\n')
   const client = problemsOf(() => readClientConfig({}, { TROVE_TOKEN_FILE: file }))
   expect(client).toEqual(['TROVE_TOKEN_FILE must hold a token and nothing else'])
@@ -425,7 +425,7 @@ test('an empty file, such as that of a secret that is not there yet, holds no to
 })
 
 test('a token is not awaited from a named pipe that nobody may ever write to', async () => {
-  const pipe = join(mkdtempSync(join(tmpdir(), 'trove-')), 'pipe')
+  const pipe = join(testDirectory(), 'pipe')
   execFileSync('mkfifo', [pipe])
   // Reading it would block this process.
   const problems = problemsOf(() => readClientConfig({}, { TROVE_TOKEN_FILE: pipe }))

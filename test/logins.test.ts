@@ -1,7 +1,7 @@
 /** The file of `trove login`: where it is, what of it is accepted, and when commands read it. */
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { requireLoginsFile, withLogin, withoutLogin } from '../src/cli/login/login-store.ts'
@@ -16,6 +16,7 @@ import {
   readLogins,
 } from '../src/config/logins.ts'
 import { ConfigError, type Environment } from '../src/config/settings.ts'
+import { fileDirectory, testDirectory } from './temporary-directory.ts'
 
 const store = 'https://store.example.com'
 const other = 'http://127.0.0.1:7878'
@@ -36,8 +37,10 @@ const logins: Logins = {
   ]),
 }
 
-function newHome(text: string, mode = 0o600): { home: string; path: string } {
-  const home = mkdtempSync(join(tmpdir(), 'trove-logins-'))
+function newHome(
+  text: string,
+  { mode = 0o600, home = testDirectory() } = {},
+): { home: string; path: string } {
   const path = join(home, 'trove', 'logins.json')
   mkdirSync(join(home, 'trove'))
   writeFileSync(path, text)
@@ -75,7 +78,7 @@ describe('the file', () => {
   })
 
   test.each([0o604, 0o640, 0o620, 0o602, 0o666])('is refused with mode %o', (mode) => {
-    const { path } = newHome(formatLogins(logins), mode)
+    const { path } = newHome(formatLogins(logins), { mode })
     expect(problemOf(() => readLogins(path))).toBe(
       `${path} can be read or changed by others (mode ${mode.toString(8)}): chmod 600 it`,
     )
@@ -132,8 +135,8 @@ describe('its place', () => {
 })
 
 describe('a command', () => {
-  const { home } = newHome(formatLogins(logins))
-  const broken = newHome('broken').home
+  const { home } = newHome(formatLogins(logins), { home: fileDirectory() })
+  const broken = newHome('broken', { home: fileDirectory() }).home
   const read = (environment: Environment, flags = {}): ClientConfig =>
     readCommandConfig(flags, { XDG_CONFIG_HOME: home, ...environment })
   const tokenOf = (url: string): string => logins.byUrl.get(url)!.token
@@ -222,8 +225,7 @@ describe('who logs in and out', () => {
 
 // Method: another process puts the file there and removes it, again and again.
 test('a file that appears while it is looked for is no error', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'trove-logins-'))
-  const path = join(directory, 'logins.json')
+  const path = join(testDirectory(), 'logins.json')
   const text = JSON.stringify(formatLogins(noLogins))
   const program = `const fs = require('node:fs'), path = ${JSON.stringify(path)}
     for (;;) {
@@ -232,9 +234,9 @@ test('a file that appears while it is looked for is no error', () => {
       fs.rmSync(path)
     }`
   const putter = spawn(process.execPath, ['-e', program])
-  onTestFinished(() => {
-    putter.once('exit', () => rmSync(directory, { recursive: true }))
+  onTestFinished(async () => {
     putter.kill()
+    await once(putter, 'exit')
   })
   let reads = 0
   for (const end = performance.now() + 500; performance.now() < end; reads += 1)

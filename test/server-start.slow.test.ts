@@ -1,7 +1,6 @@
 /** The server as imported by other programs (`exports` of package.json), in its compiled but
  *  unbundled form. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { createClient } from '../src/client/client.ts'
@@ -10,17 +9,10 @@ import { createLog } from '../src/log.ts'
 import { startServer } from '../src/server.ts'
 import { zipOf } from './actions/archives.ts'
 import { callerOf, putBlocks, tokenFor } from './actions/rig.ts'
-
-async function newDataDir(): Promise<string> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
-  onTestFinished(async () => {
-    await rm(dataDir, { recursive: true, force: true })
-  })
-  return dataDir
-}
+import { testDirectory } from './temporary-directory.ts'
 
 test('a start logs a leftover pack that it cannot remove, and continues', async () => {
-  const dataDir = await newDataDir()
+  const dataDir = testDirectory()
   const config = readServerConfig({ data: dataDir, port: '0' }, {})
   await (await startServer(config, { log: createLog('error') })).close()
   const stuck = 'ab'.repeat(16)
@@ -37,7 +29,7 @@ test('a start logs a leftover pack that it cannot remove, and continues', async 
 })
 
 test('a start with a clock that is ahead removes nothing, so an upload can continue once the clock is right', async () => {
-  const dataDir = await newDataDir()
+  const dataDir = testDirectory()
   const config = readServerConfig({ data: dataDir, port: '0' }, {})
   let now = Date.now()
   const run = async (work: (url: string, token: string) => Promise<void>): Promise<void> => {
@@ -65,7 +57,7 @@ test('a start with a clock that is ahead removes nothing, so an upload can conti
 })
 
 test('what is uploaded or extended by a clock that is behind does not expire when it is corrected', async () => {
-  const dataDir = await newDataDir()
+  const dataDir = testDirectory()
   const config = readServerConfig({ data: dataDir, port: '0' }, {})
   const right = Date.now()
   let now = right

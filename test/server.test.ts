@@ -1,9 +1,6 @@
 /** The server as imported by other programs (`exports` of package.json), in its compiled but
  *  unbundled form. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { readServerConfig } from '../src/config/config.ts'
@@ -12,17 +9,10 @@ import { openMetadataThreads } from '../src/metadata/sqlite/thread/sqlite-worker
 import { startServer } from '../src/server.ts'
 import { freePort } from './free-port.ts'
 import { whileDiskRefuses } from './refusing-disk.ts'
-
-async function newDataDir(): Promise<string> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
-  onTestFinished(async () => {
-    await rm(dataDir, { recursive: true, force: true })
-  })
-  return dataDir
-}
+import { testDirectory } from './temporary-directory.ts'
 
 test('a server embedded in another program returns the errors of its worker threads to clients', async () => {
-  const dataDir = await newDataDir()
+  const dataDir = testDirectory()
   const script = `
     import { openKeys } from './dist/src/auth/key.js'
     import { adminGrant, mintToken } from './dist/src/auth/tokens.js'
@@ -55,7 +45,7 @@ test('a server embedded in another program returns the errors of its worker thre
 })
 
 test('a stop while the disk accepts no writes closes everything', async () => {
-  const config = readServerConfig({ data: await newDataDir(), port: '0' }, {})
+  const config = readServerConfig({ data: testDirectory(), port: '0' }, {})
   const start = async () => await startServer(config, { log: createLog('error') })
   const server = await start()
   await expect(whileDiskRefuses(async () => await server.close())).resolves.toBeUndefined()
@@ -65,7 +55,7 @@ test('a stop while the disk accepts no writes closes everything', async () => {
 
 test('a server that still starts is alive but not ready, and its clients may repeat what they sent', async () => {
   const port = await freePort()
-  const config = readServerConfig({ data: await newDataDir(), port: String(port) }, {})
+  const config = readServerConfig({ data: testDirectory(), port: String(port) }, {})
   const url = `http://127.0.0.1:${port}`
   const body = Buffer.alloc(100_000)
   const probe = async (): Promise<unknown> => {
@@ -97,7 +87,7 @@ test('a server that still starts is alive but not ready, and its clients may rep
 
 test('a start that fails leaves neither the port nor the data directory taken', async () => {
   const port = await freePort()
-  const config = readServerConfig({ data: await newDataDir(), port: String(port) }, {})
+  const config = readServerConfig({ data: testDirectory(), port: String(port) }, {})
   const log = createLog('error')
   const openMetadata = async (): Promise<never> => {
     throw new Error('no database')

@@ -1,17 +1,15 @@
 /** The attestation keys, and signing with them. */
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
-import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openAttestationKeys } from '../../src/auth/attestation-keys.ts'
 import { signStatement } from '../../src/auth/sign-statement.ts'
 import { keyIdOf } from '../../src/core/attestation.ts'
-
-const freshDir = async (): Promise<string> => await mkdtemp(join(tmpdir(), 'trove-key-'))
+import { testDirectory } from '../temporary-directory.ts'
 
 test('concurrent openings agree on one key, which only its owner may read', async () => {
-  const dir = await freshDir()
+  const dir = testDirectory()
   const [first, ...others] = await Promise.all(
     Array.from({ length: 10 }, () => openAttestationKeys(dir)),
   )
@@ -29,9 +27,9 @@ const pemOf = (curve: string, half: 'privateKey' | 'publicKey'): string => {
 
 test('a key that is given is that of an empty directory, and must be that of any other', async () => {
   const given = Buffer.from(pemOf('P-256', 'privateKey'))
-  const opened = await openAttestationKeys(await freshDir(), given)
+  const opened = await openAttestationKeys(testDirectory(), given)
   expect(opened.privateKey.export({ type: 'pkcs8', format: 'pem' })).toBe(given.toString())
-  const other = await freshDir()
+  const other = testDirectory()
   await openAttestationKeys(other)
   await expect(openAttestationKeys(other, given)).rejects.toThrow('is another key than')
 })
@@ -42,7 +40,7 @@ test.each([
   [pemOf('P-384', 'privateKey'), 'must be ECDSA P-256'],
   [pemOf('P-256', 'publicKey'), 'cannot be used'],
 ])('the error for an unusable key file names the file', async (content, reason) => {
-  const dir = await freshDir()
+  const dir = testDirectory()
   await writeFile(join(dir, 'attestation.key'), content)
   const opening = openAttestationKeys(dir)
   await expect(opening).rejects.toThrow(reason)
@@ -50,7 +48,7 @@ test.each([
 })
 
 test('the signing key is published first, wherever it is in the file', async () => {
-  const dir = await freshDir()
+  const dir = testDirectory()
   const [retired, own] = [pemOf('P-256', 'publicKey'), pemOf('P-256', 'privateKey')]
   await writeFile(join(dir, 'attestation.key'), retired + own)
   const { id, publicKeys } = await openAttestationKeys(dir)
@@ -68,7 +66,7 @@ const textOf = async (pieces: AsyncIterable<Uint8Array>): Promise<string> => {
 test.each([0, 1, 2, 3])(
   'the signature covers the statement byte for byte, wherever its pieces end (%d)',
   async (odd) => {
-    const keys = await openAttestationKeys(await freshDir())
+    const keys = await openAttestationKeys(testDirectory())
     const texts = [`${'ä'.repeat(30_000)}${'x'.repeat(odd)}`, '', 'ü'.repeat(100_000), 'end']
     const bundle = JSON.parse(
       await textOf(
@@ -90,7 +88,7 @@ test.each([0, 1, 2, 3])(
 )
 
 test('a statement that changes while it is signed gets no signature', async () => {
-  const keys = await openAttestationKeys(await freshDir())
+  const keys = await openAttestationKeys(testDirectory())
   let read = 0
   const signing = textOf(
     // oxlint-disable-next-line require-await -- as above.

@@ -1,29 +1,19 @@
 /** The secret of a data directory. */
 import { writeFileSync } from 'node:fs'
 import type * as Files from 'node:fs/promises'
-import {
-  link,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  stat,
-  truncate,
-  writeFile,
-} from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { link, mkdir, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type * as Keys from '../../src/auth/key.ts'
 import { findKeys, openKeyFile, openKeys } from '../../src/auth/key.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
-async function freshDir(): Promise<string> {
-  return join(await mkdtemp(join(tmpdir(), 'trove-key-')), 'data')
+function freshDir(): string {
+  return join(testDirectory(), 'data')
 }
 
 test('the first opening creates a secret that only its owner may read; later ones read it', async () => {
-  const dir = await freshDir()
+  const dir = freshDir()
   const first = await openKeys(dir)
   expect((await stat(join(dir, 'secret.key'))).mode & 0o777).toBe(0o600)
   expect((await stat(join(dir, 'secret.key'))).size).toBe(32)
@@ -33,7 +23,7 @@ test('the first opening creates a secret that only its owner may read; later one
 })
 
 test('a secret that is given is that of an empty directory, and must be that of any other', async () => {
-  const [dir, other] = [await freshDir(), await freshDir()]
+  const [dir, other] = [freshDir(), freshDir()]
   const given = Buffer.alloc(32, 1)
   const keys = await openKeys(dir, given)
   expect(await readFile(join(dir, 'secret.key'))).toEqual(given)
@@ -47,7 +37,7 @@ test('a secret that is given is that of an empty directory, and must be that of 
 })
 
 test('concurrent openings agree on one secret', async () => {
-  const dir = await freshDir()
+  const dir = freshDir()
   const keys = await Promise.all(Array.from({ length: 10 }, () => openKeys(dir)))
   for (const each of keys) expect(each).toEqual(keys[0])
   expect(await readdir(dir)).toEqual(['secret.key'])
@@ -72,14 +62,14 @@ const failing = (code: string) => async (): Promise<never> =>
 // Method: link() is mocked to fail as it does there, since a test cannot mount one.
 test('a secret is created on a file system without hard links', async () => {
   const keys = await keysWith({ link: failing('EPERM') })
-  const dir = await freshDir()
+  const dir = freshDir()
   const first = await keys.openKeys(dir)
   expect(await findKeys(dir)).toEqual(first)
   expect(await readdir(dir)).toEqual(['secret.key'])
 })
 
 test('who creates a secret later reads that of who was first', async () => {
-  const path = join(await freshDir(), 'secret.key')
+  const path = join(freshDir(), 'secret.key')
   const create = (): string => {
     writeFileSync(path, 'first')
     return 'second'
@@ -118,7 +108,7 @@ test('a new secret is on the disk before it has its name, and its name before it
       return file
     },
   })
-  const dir = await freshDir()
+  const dir = freshDir()
   let isOpen = false
   const opening = keys.openKeys(dir).then(() => {
     isOpen = true
@@ -133,7 +123,7 @@ test('a new secret is on the disk before it has its name, and its name before it
 })
 
 test('a secret that could not be written leaves nothing behind', async () => {
-  const dir = await freshDir()
+  const dir = freshDir()
   const unwritable = null as unknown as string
   const path = join(dir, 'secret.key')
   const opening = openKeyFile(path, { given: null, create: () => unwritable })
@@ -145,28 +135,28 @@ test.each(['writeFile', 'link'] as const)(
   'a secret is refused for the reason why %s fails',
   async (call) => {
     const keys = await keysWith({ [call]: failing('EIO') })
-    const dir = await freshDir()
+    const dir = freshDir()
     await expect(keys.openKeys(dir)).rejects.toThrow('may not be done')
     expect(await readdir(dir)).toEqual([])
   },
 )
 
 test('a secret that cannot be read does not count as missing', async () => {
-  const dir = await freshDir()
+  const dir = freshDir()
   await mkdir(join(dir, 'secret.key'), { recursive: true })
   await expect(findKeys(dir)).rejects.toThrow('EISDIR')
   await expect(openKeys(dir)).rejects.toThrow('EISDIR')
 })
 
 test('each purpose has its own key, and each directory its own secret', async () => {
-  const keys = await openKeys(await freshDir())
-  const others = await openKeys(await freshDir())
+  const keys = await openKeys(freshDir())
+  const others = await openKeys(freshDir())
   expect(keys.tokens).not.toEqual(keys.signedUrls)
   expect(keys.tokens).not.toEqual(others.tokens)
 })
 
 test('a directory without a secret has no keys, and the error for a damaged secret names the file', async () => {
-  const dir = await freshDir()
+  const dir = freshDir()
   expect(await findKeys(dir)).toBeUndefined()
   await openKeys(dir)
   await truncate(join(dir, 'secret.key'), 31)

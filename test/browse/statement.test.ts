@@ -1,8 +1,5 @@
 /** The attestation of an artifact with very many files is streamed. */
 import { createPublicKey, verify } from 'node:crypto'
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openAttestationKeys } from '../../src/auth/attestation-keys.ts'
 import { signStatement } from '../../src/auth/sign-statement.ts'
@@ -13,6 +10,7 @@ import { digestOf } from '../../src/core/bytes/digest.ts'
 import { parseEntryPath } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { Artifact, EntryPage } from '../../src/metadata/metadata.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 const pages = 20
 const pageEntries = limits.manifestPageEntries
@@ -52,7 +50,7 @@ test('the attestation of ten thousand files is produced page by page', async () 
     entryCount: count,
     fileCount: count,
   }
-  const keys = await openAttestationKeys(await mkdtemp(join(tmpdir(), 'trove-key-')))
+  const keys = await openAttestationKeys(testDirectory())
   const reader = manyFiles()
   const pieces: Buffer[] = []
   const readsBefore: number[] = []

@@ -114,7 +114,7 @@ test.each([
   ['link', 'small', 'became a symlink during the upload'],
   ['link', 'large', 'became a symlink during the upload'],
 ] as const)('a %s that replaces a %s file is reported by path', async (kind, name, told) => {
-  const root = await makeDirectory()
+  const root = join(await makeDirectory(), 'tree')
   await makeTree(root, { large: large(root), small: root })
   const path = join(root, name)
   const url = await startSeeingProxy(server.url, async (request) => {

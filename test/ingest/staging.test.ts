@@ -1,7 +1,6 @@
 /** Staging: which bytes an upload has, whatever the order of its blocks. */
 import { writeFileSync } from 'node:fs'
-import { link, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { link, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
@@ -14,6 +13,7 @@ import { openStagedReader } from '../../src/ingest/staging/staged-reader.ts'
 import { openStaging, type Staging, type StagingOptions } from '../../src/ingest/staging/staging.ts'
 import { blockFile, ledgerOf, requireRoomForBlock } from '../../src/ingest/staging/staging-area.ts'
 import { countingTurns } from '../loop-turns.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 const id = 'ab'.repeat(16)
 
@@ -21,7 +21,7 @@ async function fresh(
   uploadBytesMax = 1000,
   more: Partial<StagingOptions> = {},
 ): Promise<{ root: string; staging: Staging }> {
-  const root = join(await mkdtemp(join(tmpdir(), 'trove-staging-')), 'uploads')
+  const root = join(testDirectory(), 'uploads')
   const staging = await openStaging(root, { uploadBytesMax, ...more })
   await staging.openUpload(id)
   return { root, staging }
