@@ -34,6 +34,21 @@ export function* pagesOf(
     yield { at, lengthBytes: Math.min(pageBytes, totalBytes - at) }
 }
 
+/** Formats values, in texts of about 64 KiB. */
+export async function* textsOf<Value>(
+  values: Iterable<Value> | AsyncIterable<Value>,
+  format: (value: Value) => string,
+): AsyncGenerator<string, void, undefined> {
+  let pending = ''
+  for await (const value of values) {
+    pending += format(value)
+    if (pending.length < 65_536) continue
+    yield pending
+    pending = ''
+  }
+  if (pending !== '') yield pending
+}
+
 /** Cuts a list before each item that does not fit the group before it. */
 export function* groupsOf<T>(
   items: readonly T[],

@@ -2,6 +2,7 @@
  *  before a terminal sees it. */
 import { asWriteError } from '../../client/files/file-error.ts'
 import { bidiControls } from '../../core/bidi-controls.ts'
+import { textsOf } from '../../core/slices.ts'
 
 /** Resolves when the stream has taken the text, or the bytes unchanged. Text is made harmless: even
  *  a number in it may be what a hostile server sent instead. Rejects on stdout when its reader is
@@ -61,7 +62,7 @@ export async function writeAll(
   stream: NodeJS.WritableStream,
   texts: Iterable<string> | AsyncIterable<string>,
 ): Promise<void> {
-  for await (const batch of batchesOf(texts)) await write(stream, batch)
+  for await (const batch of textsOf(texts, String)) await write(stream, batch)
 }
 
 /** As `writeAll`, but writes the texts unchanged, for programs that read them. */
@@ -69,20 +70,7 @@ export async function writeAllRaw(
   stream: NodeJS.WritableStream,
   texts: Iterable<string> | AsyncIterable<string>,
 ): Promise<void> {
-  for await (const batch of batchesOf(texts)) await write(stream, Buffer.from(batch))
-}
-
-async function* batchesOf(
-  texts: Iterable<string> | AsyncIterable<string>,
-): AsyncGenerator<string, void, undefined> {
-  let pending = ''
-  for await (const text of texts) {
-    pending += text
-    if (pending.length < 65_536) continue
-    yield pending
-    pending = ''
-  }
-  if (pending !== '') yield pending
+  for await (const batch of textsOf(texts, String)) await write(stream, Buffer.from(batch))
 }
 
 export async function writeJson(stream: NodeJS.WritableStream, value: unknown): Promise<void> {

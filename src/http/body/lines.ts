@@ -2,6 +2,7 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { ZlibOptions } from 'node:zlib'
 import { asError } from '../../core/errors.ts'
+import { textsOf } from '../../core/slices.ts'
 import { nextTurn } from '../../core/turn.ts'
 import { type AppRequest, outgoingOf } from '../context.ts'
 import { acceptsGzip, gzipped } from './gzip.ts'
@@ -22,14 +23,7 @@ export async function* inPieces<Value>(
   format: (value: Value) => string,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const encoder = new TextEncoder()
-  let pending = ''
-  for await (const value of values) {
-    pending += format(value)
-    if (pending.length < 65_536) continue
-    yield encoder.encode(pending)
-    pending = ''
-  }
-  if (pending !== '') yield encoder.encode(pending)
+  for await (const text of textsOf(values, format)) yield encoder.encode(text)
 }
 
 /** Sends pieces as they are made. Reads the first one before sending headers, so that an immediate
