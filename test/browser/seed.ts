@@ -137,7 +137,7 @@ function log(version: number): string {
   return `${lines.join('\n')}\n`
 }
 
-function reportFiles(): TarEntry[] {
+export function reportFiles(): TarEntry[] {
   return [
     {
       name: 'index.html',

@@ -6,10 +6,10 @@ import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { cacheFilePath, openCacheFile, readCacheFile } from '../../src/client/cache/cache-files.ts'
 import { makeDirectory } from './tree.ts'
+import { openFiles } from '../open-files.ts'
 
 test.each(['mkfifo', 'mkdir'])('what %s made in place of a file is not read', async (make) => {
   const path = join(await makeDirectory(), 'cached')
-  const openFiles = (): number => readdirSync('/proc/self/fd').length
   const before = openFiles()
   execFileSync(make, [path])
   expect(await readCacheFile(path)).toBeUndefined()

@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -13,8 +12,7 @@ import { chunkFile, encodePieces } from '../../src/client/files/encode-pieces.ts
 import type { EncodePiece } from '../../src/client/files/file-tasks.ts'
 import { decodeCopy } from '../../src/packs/codec/codec.ts'
 import { makeDirectory, pseudoRandom } from './tree.ts'
-
-const openFiles = (): number => readdirSync('/proc/self/fd').length
+import { openFiles } from '../open-files.ts'
 
 const mebibyte = 1024 * 1024
 /** Around one and two windows of the file, where an open chunk is carried over. */

@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { FileError } from '../../src/client/files/file-error.ts'
 import { moveFiles } from '../../src/client/files/move-files.ts'
 import { describeTree, makeDirectory, makeTree } from './tree.ts'
+import { openFiles } from '../open-files.ts'
 
 const run = promisify(execFile)
 const count = 20
@@ -23,8 +24,6 @@ async function makeBoth(): Promise<{ root: string; paths: string[] }> {
     paths: names.flatMap((name) => [join(root, 'from', name), join(root, 'to', name)]),
   }
 }
-
-const openFiles = (): number => readdirSync('/proc/self/fd').length
 
 /** A clock that advances by `stepMs` with each reading. */
 function clock(stepMs: number): () => number {

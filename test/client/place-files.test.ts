@@ -10,6 +10,7 @@ import { copyPieces, findParts, patchFile, sealFile } from '../../src/client/fil
 import { placeFiles } from '../../src/client/files/place-files.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { makeDirectory, makeTree } from './tree.ts'
+import { openFiles } from '../open-files.ts'
 
 // Nothing can be created below a file, even by root.
 const path = '/dev/null/below'
@@ -55,8 +56,6 @@ function place(files: readonly Placed[]): PlaceAnswer {
     stored: Buffer.concat(stored),
   })
 }
-
-const openFiles = (): number => readdirSync('/proc/self/fd').length
 
 test('each file gets its content, mode and time, and stats by which it is known again', async () => {
   const root = await makeDirectory()

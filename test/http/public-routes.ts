@@ -1,6 +1,9 @@
 /** Every route of the server, and whether it is open to everyone for a public project. */
 import { encodeWants } from '../../src/core/bytes/blob-exchange.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
+import { createApp } from '../../src/http/app.ts'
+import type { AppContext } from '../../src/http/context.ts'
+import { createRenderer } from '../../src/web/renderer.ts'
 import type { SendRequest } from './open-server.ts'
 
 /** A project as it is asked for, and what is in it. */
@@ -24,6 +27,14 @@ export type Rule =
   | { needs: (place: Place) => Ask }
   /** The reason why the route takes no credential, or one of its own. */
   | { none: string }
+
+/** All routes that a server has. */
+export function mountedRoutes(): Set<string> {
+  // The context is not used before the first request.
+  const { routes } = createApp({ config: {} } as AppContext, createRenderer())
+  const mounted = routes.filter(({ method }) => method !== 'ALL')
+  return new Set(mounted.map(({ method, path }) => `${method} ${path}`))
+}
 
 export const digest = `sha256:${digestOf('plain')}`
 export const api = '/api/v1'

@@ -1,7 +1,7 @@
 /** What the content origin serves, and to whom. The requests set the Host header themselves. */
 import { request } from 'node:http'
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { TarEntry } from '../http/archives-of.ts'
+import { reportFiles } from '../browser/seed.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
 describe('a report on the content origin', () => {
@@ -20,7 +20,7 @@ describe('a report on the content origin', () => {
 
   test('serves only requests with the signed address, in a sandbox', async () => {
     const id = await server.put('1/report', {
-      tar: report,
+      tar: reportFiles(),
     })
     const response = await server.visit(`/octo/app/actions/runs/1/artifacts/${id}/blob/index.html`)
     const html = await response.text()
@@ -60,7 +60,7 @@ test('with a host per artifact, no other host of the domain serves anything but 
     TROVE_CONTENT_URL: 'http://*.d.localhost',
     TROVE_PUBLIC_URL: 'http://trove.d.localhost',
   })
-  const id = await server.put('1/report', { tar: report })
+  const id = await server.put('1/report', { tar: reportFiles() })
   const html = await server.page(`/octo/app/actions/runs/1/artifacts/${id}/blob/index.html`)
   const [, path = ''] = /src="http:\/\/a\d+\.d\.localhost(\/content\/[^"]+)"/.exec(html) ?? []
   const statusAt = async (host: string, path: string) =>
@@ -80,17 +80,6 @@ test('a server that does not know its own URL serves pages on every host but tho
     (await hostRequest(server.url, `${host}.d.localhost`, '/healthz')).status
   expect([await statusAt('a9'), await statusAt('trove')]).toEqual([404, 200])
 })
-
-const report: TarEntry[] = [
-  {
-    name: 'index.html',
-    content:
-      '<!doctype html><title>Report</title><link rel="stylesheet" href="report.css"><h1>Report</h1>' +
-      '<p id="out">scripts did not run</p><script src="report.js"></script>',
-  },
-  { name: 'report.css', content: 'h1 { color: rgb(1, 2, 3) }' },
-  { name: 'report.js', content: 'document.getElementById("out").textContent = "scripts ran"' },
-]
 
 /** `fetch` does not allow setting the Host header. */
 async function hostRequest(
