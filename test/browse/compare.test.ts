@@ -7,6 +7,7 @@ import type { Entry, EntryPath } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { ComparedStretch, Metadata, StoredEntry } from '../../src/metadata/metadata.ts'
 import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
+import { countingTurns } from '../loop-turns.ts'
 
 async function check(base: StoredEntry[], head: StoredEntry[]): Promise<string[]> {
   const { differences } = await compareWhole(createMemoryReader(base, head))
@@ -170,14 +171,7 @@ describe('a comparison', () => {
     }))
     const readDifferences = async (): Promise<ComparedStretch> =>
       await Promise.resolve({ differing, unchanged: 0, next: null })
-    let turns = 0
-    const count = (): void => {
-      turns += 1
-      next = setImmediate(count)
-    }
-    let next = setImmediate(count)
-    await compareWhole({ readDifferences })
-    clearImmediate(next)
+    const { turns } = await countingTurns(async () => await compareWhole({ readDifferences }))
     expect(turns).toBeGreaterThan(100)
   })
 })

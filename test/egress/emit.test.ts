@@ -18,6 +18,10 @@ async function* batches(...list: Segment[][]): AsyncGenerator<Segment[]> {
   yield* list
 }
 
+async function drain(chunks: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of chunks) continue
+}
+
 describe('reading', () => {
   test('neighbours in a pack are one read, and a large copy is read one check page at a time', async () => {
     const store = createMemoryStore()
@@ -42,22 +46,22 @@ describe('reading', () => {
   })
 
   test('small neighbours are read in windows of bounded size', async () => {
-    const drain = async (store: MemoryStore, copies: number, size: number): Promise<number[]> => {
+    const readsOf = async (store: MemoryStore, copies: number, size: number): Promise<number[]> => {
       const small = Array.from({ length: copies }, () =>
         wholeCopy(store.store(Buffer.alloc(size), 'stored'), null),
       )
       const range = { start: 0, end: copies * size }
-      for await (const _ of emit(store.reader, batches(small), range)) continue
+      await drain(emit(store.reader, batches(small), range))
       return store.reads.map(({ lengthBytes }) => lengthBytes)
     }
     const perWindow = Math.floor(limits.readWindowBytes / 10_000)
-    expect(await drain(createMemoryStore(), 2 * perWindow + 1, 10_000)).toEqual([
+    expect(await readsOf(createMemoryStore(), 2 * perWindow + 1, 10_000)).toEqual([
       perWindow * 10_037 - 37,
       perWindow * 10_037 - 37,
       10_000,
     ])
     // The pieces of a window are objects that take more memory than such bytes.
-    expect(await drain(createMemoryStore(), 5000, 1)).toEqual([4096 * 38 - 37, 904 * 38 - 37])
+    expect(await readsOf(createMemoryStore(), 5000, 1)).toEqual([4096 * 38 - 37, 904 * 38 - 37])
   })
 
   test('each pack is read once for a window, however its copies alternate', async () => {
@@ -68,7 +72,7 @@ describe('reading', () => {
     const packs = new Set(copies.map(({ copy }) => copy.packName))
     expect(packs.size).toBeGreaterThan(2)
     const shuffled = copies.map((_, index) => copies[(index * 11) % copies.length]!)
-    for await (const _ of emit(store.reader, batches(shuffled), { start: 0, end: 3000 })) continue
+    await drain(emit(store.reader, batches(shuffled), { start: 0, end: 3000 }))
     expect(store.reads.map(({ packName }) => packName).toSorted()).toEqual([...packs].toSorted())
   })
 
@@ -78,7 +82,7 @@ describe('reading', () => {
     store.store(randomBytes(limits.readGapBytes), 'stored')
     const second = store.store(randomBytes(100), 'stored')
     const segments = [wholeCopy(second, null), wholeCopy(first, null)]
-    for await (const _ of emit(store.reader, batches(segments), { start: 0, end: 200 })) continue
+    await drain(emit(store.reader, batches(segments), { start: 0, end: 200 }))
     expect(store.reads.map((read) => read.lengthBytes)).toEqual([100, 100])
   })
 
@@ -89,7 +93,7 @@ describe('reading', () => {
       wanted.push(wholeCopy(store.store(randomBytes(100), 'stored'), null))
       store.store(randomBytes(50_000), 'stored')
     }
-    for await (const _ of emit(store.reader, batches(wanted), { start: 0, end: 20_000 })) continue
+    await drain(emit(store.reader, batches(wanted), { start: 0, end: 20_000 }))
     const read = store.reads.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
     expect(read).toBeLessThanOrEqual(20_000 + limits.readWindowBytes / 4)
   })
@@ -141,7 +145,7 @@ describe('reading', () => {
     const received: Buffer[] = []
     for await (const chunk of emit(reader, batches(segments), range)) received.push(chunk)
     store.reads.length = 0
-    for await (const _ of emit(reader, batches(small), { start: 0, end: 2_000_000 })) continue
+    await drain(emit(reader, batches(small), { start: 0, end: 2_000_000 }))
     for (const other of others) await other.return(undefined)
     expect(windows.size).toBe(2)
     // With the gaps between copies.
@@ -174,10 +178,7 @@ describe('reading', () => {
     await chunks.next()
     const reason = new Error('hung up')
     stop.abort(reason)
-    const rest = async (): Promise<void> => {
-      for await (const _ of chunks) continue
-    }
-    expect(await failureOf(rest())).toBe(reason)
+    expect(await failureOf(drain(chunks))).toBe(reason)
     expect(store.reads.length).toBeLessThanOrEqual(2)
   })
 
@@ -219,10 +220,7 @@ describe('reading', () => {
     await chunks.next()
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
     expect([store.reads.length, unhandled]).toEqual([2, []])
-    const rest = async (): Promise<void> => {
-      for await (const _ of chunks) continue
-    }
-    expect(await failureOf(rest())).toBe(gone)
+    expect(await failureOf(drain(chunks))).toBe(gone)
   })
 
   test('long literals are requested as they are consumed', async () => {
@@ -255,10 +253,7 @@ describe('reading', () => {
     expect(isClosed).toBe(false)
     if (how === 'fails') {
       store.packs.clear()
-      const rest = async (): Promise<void> => {
-        for await (const _ of chunks) continue
-      }
-      expect(hasCode(await failureOf(rest()), 'blob_damaged')).toBe(true)
+      expect(hasCode(await failureOf(drain(chunks)), 'blob_damaged')).toBe(true)
     } else {
       await chunks.return(undefined)
     }
@@ -269,12 +264,9 @@ describe('reading', () => {
     const source = async function* (): AsyncGenerator<Buffer[]> {
       yield [Buffer.alloc(10)]
     }
-    const drain = async (lengthBytes: number): Promise<void> => {
-      for await (const _ of coalesce(source(), lengthBytes)) continue
-    }
-    await expect(drain(11)).rejects.toThrow('1 too short')
-    await expect(drain(9)).rejects.toThrow('1 too long')
-    await expect(drain(10)).resolves.toBeUndefined()
+    await expect(drain(coalesce(source(), 11))).rejects.toThrow('1 too short')
+    await expect(drain(coalesce(source(), 9))).rejects.toThrow('1 too long')
+    await expect(drain(coalesce(source(), 10))).resolves.toBeUndefined()
   })
 
   test('literals of any size are passed on in chunks of at most 256 KiB', async () => {

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { representRunZip } from '../../src/egress/egress.ts'
 import { tarMembers } from '../../src/egress/entries.ts'
+import { countingTurns } from '../loop-turns.ts'
 import { createMemoryStore } from './memory-store.ts'
 
 test('members are yielded in order, a few at a time, with turns of the event loop in between', async () => {
@@ -9,19 +10,14 @@ test('members are yielded in order, a few at a time, with turns of the event loo
   const paths = Array.from({ length: 1200 }, (_, index) => `d${10_000 + index}`)
   const specs = paths.map((path) => ({ kind: 'directory', path }) as const)
   const artifact = store.addArtifact(specs)
-  let turns = 0
-  const count = (): void => {
-    turns += 1
-    next = setImmediate(count)
-  }
-  let next = setImmediate(count)
   const seen: string[] = []
   let largest = 0
-  for await (const { members } of tarMembers(store.reader, artifact, undefined)) {
-    largest = Math.max(largest, members.length)
-    for (const { entry } of members) seen.push(entry.path)
-  }
-  clearImmediate(next)
+  const { turns } = await countingTurns(async () => {
+    for await (const { members } of tarMembers(store.reader, artifact, undefined)) {
+      largest = Math.max(largest, members.length)
+      for (const { entry } of members) seen.push(entry.path)
+    }
+  })
   expect(seen).toEqual(paths)
   expect(largest).toBeLessThanOrEqual(100)
   expect(turns).toBeGreaterThan(10)

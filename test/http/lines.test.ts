@@ -16,6 +16,7 @@ import type { AppEnv } from '../../src/http/context.ts'
 import { linesOf as writeLines, sendPieces } from '../../src/http/body/lines.ts'
 import { createLog } from '../../src/log.ts'
 import { openServer } from './open-server.ts'
+import { countingTurns } from '../loop-turns.ts'
 
 const context = { config: { idleMs: 60_000 } }
 
@@ -89,21 +90,16 @@ describe('one value per line', () => {
   })
 
   test('yields to the event loop before each piece, however fast it is read', async () => {
-    let turns = 0
-    const count = (): void => {
-      turns += 1
-      next = setImmediate(count)
-    }
     const app = new Hono<AppEnv>()
     const many = Array.from({ length: 100_000 }, (_, index) => ({ path: `file ${index}` }))
     app.get('/', async (c) => {
       return await sendPieces(context, c, writeLines(many), { type: 'x/y' })
     })
     const response = await app.request('/')
-    let next = setImmediate(count)
     let pieces = 0
-    for await (const _piece of response.body!) pieces += 1
-    clearImmediate(next)
+    const { turns } = await countingTurns(async () => {
+      for await (const _piece of response.body!) pieces += 1
+    })
     expect(pieces).toBeGreaterThan(20)
     expect(turns).toBeGreaterThanOrEqual(pieces - 2)
   })
