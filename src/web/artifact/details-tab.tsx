@@ -7,7 +7,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { Commands } from '../parts/commands.tsx'
 import { CopyButton, Fact, formatInstant, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { BranchLink, Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
+import { FactLink, Ordinal, PullRequest } from '../parts/run-facts.tsx'
 import { shellFile, shellWord } from '../parts/shell.ts'
 import { actionPath, artifactPath, auditPagePath, latestPath } from '../paths.ts'
 import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
@@ -35,11 +35,11 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
           {artifact.workflow ?? '–'} <Ordinal run={artifact} />
         </Fact>
         <Fact term="Branch">
-          <BranchLink run={artifact} /> <PullRequest run={artifact} />
+          <FactLink of={artifact} fact="branch" /> <PullRequest run={artifact} />
         </Fact>
         {artifact.actor !== null && (
           <Fact term="Started by">
-            <StartedBy run={artifact} />
+            <FactLink of={artifact} fact="actor" />
           </Fact>
         )}
         <Fact term="Commit">

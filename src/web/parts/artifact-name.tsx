@@ -5,7 +5,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { artifactPath } from '../paths.ts'
 import { Time } from './format.tsx'
 import type { Html } from './html.ts'
-import { BranchLink } from './run-facts.tsx'
+import { FactLink } from './run-facts.tsx'
 
 /** Names an artifact among those of other runs. */
 export function ArtifactLink({ artifact }: { artifact: Artifact }): Html {
@@ -55,7 +55,7 @@ export function RunCells({ artifact }: { artifact: Artifact }): Html {
         <a href={runPagePath(project, runNumber)}>{runNumber}</a>
       </td>
       <td>
-        <BranchLink run={artifact} />
+        <FactLink of={artifact} fact="branch" />
       </td>
     </>
   )
@@ -67,7 +67,7 @@ export function OnBranch({ artifact }: { artifact: Artifact }): Html {
   return (
     <>
       {' '}
-      on <BranchLink run={artifact} />
+      on <FactLink of={artifact} fact="branch" />
     </>
   )
 }

@@ -1,6 +1,7 @@
 /** Facts of a run that pages show as links to the runs that share them. */
 import { projectPagePath } from '../../api/paths.ts'
 import type { ProjectName, RunFacts } from '../../core/run/run.ts'
+import type { RunFact } from '../../metadata/metadata.ts'
 import { withQuery } from '../paths.ts'
 import type { Html } from './html.ts'
 
@@ -18,21 +19,16 @@ export function PullRequest({ run }: { run: Facts }): Html {
   )
 }
 
-/** Leads to the runs of the branch. */
-export function BranchLink({ run }: { run: Pick<Facts, 'branch' | 'project'> }): Html {
-  if (run.branch === null) return <>–</>
-  return <a href={withQuery(projectPagePath(run.project), { branch: run.branch })}>{run.branch}</a>
+/** Leads to the runs that share the fact. */
+export function FactLink({ of: run, fact }: { of: Facts; fact: RunFact }): Html {
+  const value = run[fact]
+  if (value === null) return <>–</>
+  return <a href={withQuery(projectPagePath(run.project), { [fact]: value })}>{value}</a>
 }
 
 /** The beginning of the commit, as a cell of a table. */
 export function CommitCell({ of: { sha } }: { of: Pick<RunFacts, 'sha'> }): Html {
   return <td class="digest">{sha?.slice(0, 12) ?? '–'}</td>
-}
-
-/** Empty where unknown. */
-export function StartedBy({ run }: { run: Facts }): Html {
-  if (run.actor === null) return <></>
-  return <a href={withQuery(projectPagePath(run.project), { actor: run.actor })}>{run.actor}</a>
 }
 
 /** The number of a run within its workflow; empty where unknown. */

@@ -13,11 +13,11 @@ import type {
 import { anyOf, Choice, NumberField } from '../parts/form.tsx'
 import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { CommitCell, Ordinal, PullRequest } from '../parts/run-facts.tsx'
+import { CommitCell, FactLink, Ordinal, PullRequest } from '../parts/run-facts.tsx'
 import { type Highlights, ProjectHighlights } from './highlights.tsx'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UploadHint } from '../parts/commands.tsx'
-import { listPath, tokensPagePath, withQuery } from '../paths.ts'
+import { listPath, tokensPagePath } from '../paths.ts'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 import { Outcome } from '../run/run-jobs.tsx'
 
@@ -260,11 +260,6 @@ function RunRow({
   hasActors,
   now,
 }: ListedRun & { hasActors: boolean; now: number }) {
-  const filter = (fact: RunFact) => {
-    const value = run[fact]
-    if (value === null) return <>–</>
-    return <a href={withQuery(projectPagePath(run.project), { [fact]: value })}>{value}</a>
-  }
   return (
     <tr>
       <th scope="row">
@@ -273,18 +268,24 @@ function RunRow({
         {progress !== undefined && <Outcome of={progress} />}
       </th>
       <td>
-        {filter('workflow')}
+        <FactLink of={run} fact="workflow" />
         {run.ordinal !== null && ' '}
         <Ordinal run={run} />
       </td>
       <td>
-        {filter('branch')}
+        <FactLink of={run} fact="branch" />
         {run.pullRequest !== null && ' '}
         <PullRequest run={run} />
       </td>
       <CommitCell of={run} />
-      <td>{filter('event')}</td>
-      {hasActors && <td>{filter('actor')}</td>}
+      <td>
+        <FactLink of={run} fact="event" />
+      </td>
+      {hasActors && (
+        <td>
+          <FactLink of={run} fact="actor" />
+        </td>
+      )}
       <td class="number">{formatCount(sums.artifacts)}</td>
       <SizeCell bytes={sums.logicalBytes} />
       <SizeCell bytes={sums.newBytes} />

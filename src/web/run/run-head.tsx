@@ -3,7 +3,7 @@ import { attemptPagePath } from '../../api/paths.ts'
 import type { RecordedJob, Run } from '../../metadata/metadata.ts'
 import { Fact, shortened, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { BranchLink, Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
+import { FactLink, Ordinal, PullRequest } from '../parts/run-facts.tsx'
 import { anchorOf, type JobsView, liveWhileRunning, Outcome } from './run-jobs.tsx'
 
 /** Facts of a run, and where it failed. */
@@ -40,7 +40,7 @@ export function RunHead({
       )}
       {run.branch !== null && (
         <Fact term="Branch">
-          <BranchLink run={run} />
+          <FactLink of={run} fact="branch" />
         </Fact>
       )}
       {run.pullRequest !== null && (
@@ -82,7 +82,7 @@ export function RunHead({
         {run.actor !== null && (
           <>
             {' by '}
-            <StartedBy run={run} />
+            <FactLink of={run} fact="actor" />
           </>
         )}
       </Fact>
