@@ -222,6 +222,18 @@ test('a dry run announces how many bytes of dead packs a scheduled round frees, 
   database.close()
 })
 
+test('a dry run counts packs that were partly dead before', async () => {
+  const store = await openStore()
+  const artifacts = await upload(store, [1, 2])
+  await remove(store.metadata, artifacts.get(1)!)
+  await sweepBlobs(store.ports)
+  const plan = await planNow(store.ports)
+  const { freedBytes, rewrittenPacks } = await collectNow(store.ports)
+  expect(plan.rewrittenPacks).toBe(rewrittenPacks)
+  expect(freedBytes).toBeGreaterThan(100_000)
+  expect(Math.abs(plan.freedBytes - freedBytes)).toBeLessThan(freedBytes / 100)
+})
+
 test('a pack that died before the clock was set back is removed at once when nothing needs to wait', async () => {
   const { store, artifact } = await openOne()
   await remove(store.metadata, artifact)

@@ -62,6 +62,9 @@ export function sessionsContract(store: Store): void {
     const joining = packOf([copyOf('one')])
     await store().addPack(session, joining.pack, joining.copies)
     expect((await store().claimBlobs(session, [digest]))[0]?.joins).toBe(true)
+    const both = packOf([copyOf('two', { codec: 'deflate' }), copyOf('two')])
+    await store().addPack(session, both.pack, both.copies)
+    expect((await store().claimBlobs(session, [digestOf('two')]))[0]?.joins).toBe(true)
   })
 
   test('a thousand blobs can be claimed in one call', async () => {

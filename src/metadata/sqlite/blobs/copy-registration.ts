@@ -87,7 +87,6 @@ function keepStream(rows: CopyRows, batch: Batch, copy: NewCopy, stream: KnownSt
   if (stream.state === streamState.damaged && stream.packId !== batch.packId) {
     rows.moveStream(stream, batch.packId, copy)
     countAdded(batch, copy)
-    stream.packId = batch.packId
     stream.state = streamState.live
   }
   const blob = batch.blobs.get(copy.blob.digest)
@@ -96,7 +95,6 @@ function keepStream(rows: CopyRows, batch: Batch, copy: NewCopy, stream: KnownSt
   // over the stream.
   const newOwner = blob ?? insertBlob(rows, batch, copy, stream.id)
   rows.reassignStream.run(newOwner.id, stream.id)
-  stream.blobId = newOwner.id
   if (copy.codec !== 'joining' || newOwner.joiningState !== null) return newOwner
   rows.setJoining.run(stream.id, newOwner.id)
   return { ...newOwner, joiningState: streamState.live }
