@@ -429,7 +429,9 @@ test('packs of an upload in progress are left as they are, because they stay unt
 test('an upload that died holds nothing beyond the end of its lease', async () => {
   const store = await openStore()
   await upload(store, [1])
-  const { storedBytes } = await store.metadata.figures()
+  // A file of build 2, whose stream in a zip is stored beside this one.
+  await store.putTar('tar', { file: pseudoRandom(15_500, '2 25') })
+  const { artifacts, storedBytes } = await store.metadata.figures()
   const later = { ...store.ports, now: () => start + limits.leaseMs }
   const job = jobOf(store.run, 'died', 'zip', start)
   let freedMost = 0
@@ -437,7 +439,7 @@ test('an upload that died holds nothing beyond the end of its lease', async () =
     await runDying({ ...store.ports, nth }, async (ports) => {
       await ingestBody({ ...store.ports, ...ports }, store.directory, job, build(2))
     })
-    if ((await store.metadata.figures()).artifacts === 2) break
+    if ((await store.metadata.figures()).artifacts > artifacts) break
     expect(await collectNow(store.ports)).toMatchObject({ freedBytes: 0, removedBlobs: 0 })
     const plan = await planNow(later)
     const { freedBytes } = await collectNow(later)
@@ -446,6 +448,19 @@ test('an upload that died holds nothing beyond the end of its lease', async () =
     freedMost = Math.max(freedMost, freedBytes)
   }
   expect(freedMost).toBeGreaterThan(100_000)
+})
+
+test('a dry run counts the tree that only an abandoned upload still uses', async () => {
+  const store = await openStore()
+  const { treeDigest, id } = (await upload(store, [1])).get(1)!
+  const session = await openSession(store, 'acme/app')
+  expect(await store.metadata.leaseKnownTree(session.id, treeDigest, start)).not.toBeUndefined()
+  await store.metadata.removeArtifacts([id], { state: 'deleted', reason: 'deleted', now: start })
+  expect((await collectNow(store.ports)).freedBytes).toBe(0)
+  const later = { ...store.ports, now: () => start + limits.leaseMs }
+  const plan = await planNow(later)
+  expect(plan.freedBytes).toBe(await store.packBytes())
+  expect((await collectNow(later)).freedBytes).toBe(plan.freedBytes)
 })
 
 async function zipOf(store: TestStore, artifact: Artifact): Promise<string> {

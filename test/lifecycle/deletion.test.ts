@@ -15,11 +15,13 @@ interface Explained {
 
 async function openBuilds(): Promise<{
   put(name: string, files: Record<string, Buffer>): Promise<number>
+  putZip(name: string, files: Record<string, Buffer>): Promise<number>
   explain(...ids: number[]): Promise<Explained>
 }> {
   const store = await openStore()
   return {
     put: store.putTar,
+    putZip: store.putZip,
     explain: async (...ids) => {
       const { freedBytes, sharedBytes } = await explainDeletion(store.metadata, ids, now)
       return { freed: tens(freedBytes), shared: tens(sharedBytes) }
@@ -77,4 +79,11 @@ test('chunks that large files have in common are shared, though the files are no
   expect(Math.abs(freed + shared - 800)).toBeLessThan(30)
   expect(shared).toBeGreaterThan(400)
   expect(shared).toBeLessThan(620)
+})
+
+test('a stream that only a zip names is freed with it, though its content stays', async () => {
+  const { put, putZip, explain } = await openBuilds()
+  const content = text(60_000, 'same')
+  await put('tar', { content })
+  expect(await explain(await putZip('zip', { content }))).toEqual({ freed: 60, shared: 60 })
 })

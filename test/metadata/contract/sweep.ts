@@ -181,15 +181,17 @@ export function sweepContract(store: Store): void {
 
   test('blobs that a live session added or claimed stay until the session ends', async () => {
     const run = await seedRun(store())
-    const artifact = await seedArtifact(store(), run, { a: 'claimed' })
+    const artifact = await seedArtifact(store(), run, { a: 'claimed', b: 'by stream' })
     const session = await openSession(store(), run)
     await addContents(store(), session, ['brought'])
     expect(await store().claimBlobs(session, [digestOf('claimed')])).toHaveLength(1)
+    const { streamDigest } = copyOf('by stream')
+    expect(await store().claimStreams(session, [streamDigest])).toHaveLength(1)
     await remove(artifact)
     expect(await sweepBlobs(store())).toBe(0)
     expect([await isKnown('brought'), await isKnown('claimed')]).toEqual([true, true])
     await store().abortSession(session)
-    expect(await sweepBlobs(store())).toBe(2)
+    expect(await sweepBlobs(store())).toBe(3)
   })
 
   test('one of two sessions that claim the same blob is enough to keep it', async () => {

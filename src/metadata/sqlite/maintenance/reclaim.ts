@@ -112,12 +112,10 @@ function createHolderSearch({
     `SELECT leased_until AS at, id FROM sessions INDEXED BY sessions_by_lease
      WHERE leased_until <= ? AND (leased_until, id) > (?, ?) ORDER BY leased_until, id LIMIT ?`,
   )
-  const noteManifestsOf = prepare<[{ question: number; sessions: string }]>(
+  // What their staged manifests refer to, they lease, or it is from a manifest that they lease.
+  const noteLeasedManifests = prepare<[number, string]>(
     `INSERT OR IGNORE INTO temp.asked_manifests (question, manifest_id)
-     SELECT @question, m.id FROM json_each(@sessions) j CROSS JOIN manifests m INDEXED BY manifests_staged
-       ON m.session_id = j.value AND m.state = ${manifestState.staged}
-     UNION ALL SELECT @question, l.manifest_id
-     FROM json_each(@sessions) j CROSS JOIN manifest_leases l ON l.session_id = j.value`,
+     SELECT ?, l.manifest_id FROM json_each(?) j CROSS JOIN manifest_leases l ON l.session_id = j.value`,
   )
   return async (question, asked, signal) => {
     const note = (rows: HolderRow[]): void => {
@@ -131,7 +129,7 @@ function createHolderSearch({
     const noteSessions = (rows: Position[]): void => {
       const sessions = JSON.stringify(rows.map(({ id }) => id))
       noteContents.run(question, sessions)
-      noteManifestsOf.run({ question, sessions })
+      noteLeasedManifests.run(question, sessions)
     }
     const walk = async <Row extends Position>(
       after: (last: Position) => Row[],
