@@ -114,6 +114,10 @@ export function hintFor(error: unknown): string | undefined {
   if (hasCode(error, 'unauthenticated') && error.details.reason === asleep) return undefined
   // Not all that is forbidden is so because of the token: an artifact can be kept.
   if (hasCode(error, 'forbidden') && !error.message.includes('token')) return undefined
+  // The server asks for a project as its API names one.
+  const lacksProject = hasCode(error, 'invalid_request') && error.details.field === 'project'
+  if (lacksProject && !error.message.includes('--project'))
+    return 'Name the project with --project or TROVE_PROJECT.'
   if (error instanceof StoreError) return hints[error.code]
   if (isUntrustedCertificate(error))
     return 'Set NODE_EXTRA_CA_CERTS to a PEM file of additional certificate authorities to trust.'

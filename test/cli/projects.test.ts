@@ -90,3 +90,15 @@ describe('trove projects', () => {
     expect(none).toMatchObject({ status: 0, stderr: 'no projects match\n' })
   })
 })
+
+// An administrator's token is for no project, and neither are those of several.
+test.each([
+  ['rm', '@1'],
+  ['rm', '--undo', '@1'],
+  ['diff', '1/dist', '1/dist'],
+])('%s %s without a project says how to name one', async (...args) => {
+  expect(await runTroveInside(args, await server.access(admin))).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('\nhint: Name the project with --project or TROVE_PROJECT.\n'),
+  })
+})
