@@ -101,7 +101,8 @@ export function revocationPath(project?: string): string {
   return `${project === undefined ? apiRoot : projectApiPath(project)}/tokens/revoke`
 }
 
-function projectApiPath(project: string): string {
+/** The settings of a project. */
+export function projectApiPath(project: string): string {
   return `${apiRoot}/projects/${formatProjectPath(project)}`
 }
 

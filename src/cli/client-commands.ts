@@ -62,6 +62,10 @@ export const clientCommands = {
     summary: 'list projects with their sizes',
     load: async () => (await import('./commands/projects.ts')).projectsCommand,
   },
+  settings: {
+    summary: 'show or change the settings of a project',
+    load: async () => (await import('./commands/settings.ts')).settingsCommand,
+  },
   stats: {
     summary: 'show what the store holds and how much was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,

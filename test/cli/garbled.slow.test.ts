@@ -88,6 +88,7 @@ const commands: [string, () => string[]][] = [
   ['url', () => ['url', '42/build:VERSION']],
   ['whoami', () => ['whoami']],
   ['projects', () => ['projects']],
+  ['settings', () => ['settings']],
   ['stats', () => ['stats']],
   ['audit', () => ['audit']],
   ['token', () => ['token', '--scope', 'read', '--project', 'octo/app']],
