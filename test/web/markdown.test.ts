@@ -17,6 +17,39 @@ test.each(unclosedMarks)('%j repeated over 120 KiB is rendered quickly', async (
   expect(performance.now() - begunAt).toBeLessThan(5000)
 })
 
+describe('headings of a document', () => {
+  const render = async (text: string): Promise<string> =>
+    String(await html`${markdownOf(text, { ...targets, hasHeadings: true })}`)
+
+  // As github-slugger has them.
+  test.each([
+    ['# Installation', 'installation'],
+    ['## How to `npm run` *it*?', 'how-to-npm-run-it'],
+    ['# A &amp; B', 'a--b'],
+    ['# snake_case, v1.2-rc', 'snake_case-v12-rc'],
+    ['# Über 日本 Ｅ', 'über-日本-ｅ'],
+    ['# <kbd>Ctrl</kbd> [link](a.md)', 'ctrl-link'],
+  ])('%j has the id %j', async (text, id) => {
+    expect(await render(text)).toMatch(new RegExp(`<h\\d id="user-content-${id}">`))
+  })
+
+  test('with equal text are numbered, and none gets the id of another', async () => {
+    const ids = [...(await render('# A\n# A-1\n# A\n# A\n')).matchAll(/id="user-content-([^"]*)"/g)]
+    expect(ids.map(([, id]) => id)).toEqual(['a', 'a-1', 'a-2', 'a-3'])
+  })
+
+  test('are what its fragments lead to, and nothing else of the page is', async () => {
+    const links = '[a](#installation) [b](#Über-uns) [c](#%C3%BCber-uns) [d](#"x) [e](#)'
+    const shown = await render(links)
+    const hrefs = [...shown.matchAll(/href="([^"]*)"/g)].map(([, href]) => href)
+    const about = '#user-content-%C3%BCber-uns'
+    expect(hrefs).toEqual(['#user-content-installation', about, about, '#user-content-%22x'])
+    expect(await render('<h1 id="main" name="x">a</h1>')).toBe('<h2 id="user-content-a">a</h2>')
+    // Of several texts on one page none has ids.
+    expect(String(await html`${markdownOf('# a\n[a](#a)', targets)}`)).not.toMatch(/id=|href=/)
+  })
+})
+
 describe('inline marks', () => {
   test.each([
     ['a `code` and ``two``', 'a <code>code</code> and <code>two</code>'],

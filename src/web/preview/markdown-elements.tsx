@@ -2,6 +2,7 @@
  *  of ours, with the attributes chosen here, so there is nothing to sanitize. */
 import { Parser } from 'htmlparser2'
 import type { Child } from 'hono/jsx'
+import { createHeadingIds } from './heading-ids.ts'
 import { anchor, image, type LinkTargets } from './markdown-links.tsx'
 
 /** There are more elements than a page can show, or they are nested too deeply. */
@@ -45,6 +46,12 @@ interface Frame {
   children: Child[]
 }
 
+/** An open heading, and its text so far. */
+interface Heading {
+  depth: number
+  text: string
+}
+
 /** Headings start below level `above`, the page's own, and skipped levels are closed, so that the
  *  outline has no gaps. Errors: TooLarge. */
 export function elementsOf(
@@ -57,6 +64,8 @@ export function elementsOf(
   const open = [root]
   let elements = 0
   let level = above
+  let heading: Heading | undefined
+  const headingId = createHeadingIds()
 
   const top = (): Frame => open.at(-1)!
   const headingOf = (tag: string): string => {
@@ -67,7 +76,9 @@ export function elementsOf(
     onopentag: (name, attributes) => {
       elements += 1
       if (elements > elementsMax || open.length > depthMax) throw new TooLarge()
-      const tag = /^h\d$/.test(name) ? headingOf(name) : name
+      const isHeading = /^h\d$/.test(name)
+      const tag = isHeading ? headingOf(name) : name
+      if (isHeading && targets.hasHeadings === true) heading = { depth: open.length, text: '' }
       const isShown = open.length <= shownDepthMax && !(name === 'code' && top().tag === 'pre')
       open.push({
         tag: isShown ? tag : undefined,
@@ -77,12 +88,20 @@ export function elementsOf(
     },
     onclosetag: () => {
       const { tag, attributes, children } = open.pop()!
+      const ended = heading?.depth === open.length ? heading : undefined
+      if (ended !== undefined) heading = undefined
       if (tag === undefined) return
+      if (ended !== undefined) {
+        const Tag = tag as 'h2'
+        top().children.push(<Tag id={headingId(ended.text)}>{children}</Tag>)
+        return
+      }
       const isHead = tag === 'th' && open.at(-2)?.tag === 'thead'
       const shown = isHead ? { ...attributes, scope: 'col' } : attributes
       top().children.push(elementOf(tag, shown, children, targets))
     },
     ontext: (text) => {
+      if (heading !== undefined) heading.text += text
       const { tag, children } = top()
       const isFirst = children.length === 0 || (children.length === 1 && children[0] === '\n')
       const block = tag === 'p' ? open.at(-2)!.tag : tag

@@ -1,11 +1,15 @@
 /** Links and images of Markdown: which targets are allowed, and where relative ones lead. */
 import type { Child } from 'hono/jsx'
+import { idOfFragment } from './heading-ids.ts'
 
 export interface LinkTargets {
   /** Page of a path relative to the text's directory; undefined if the path leaves the artifact. */
   page(path: string): string | undefined
   /** Address of the file's content; undefined likewise. */
   raw(path: string): string | undefined
+  /** Whether headings have ids and `#heading` leads to them. On a page with several texts, ids of
+   *  one could be those of another. */
+  hasHeadings?: true
 }
 
 export function anchor(children: Child, target: string, targets: LinkTargets): Child {
@@ -28,20 +32,25 @@ function isExternal(target: string): boolean {
   return /^https?:\/\//i.test(target)
 }
 
-/** Allows only web addresses and paths within the artifact: no `javascript:`, no `data:`, no
- *  fragments of the page. */
+/** Allows only web addresses, paths within the artifact and headings of the text: no `javascript:`,
+ *  no `data:`, no other fragments of the page. */
 function hrefOf(target: string, targets: LinkTargets): string | undefined {
   if (isExternal(target)) return target
+  if (target.startsWith('#') && target.length > 1 && targets.hasHeadings === true)
+    return `#${encodeURIComponent(idOfFragment(unescaped(target.slice(1))))}`
   if (target.startsWith('#') || target.startsWith('//') || /^[a-z][a-z0-9+.-]*:/i.test(target))
     return undefined
   return targets.page(decoded(target))
 }
 
 function decoded(target: string): string {
-  const path = target.replace(/[?#].*$/, '')
+  return unescaped(target.replace(/[?#].*$/, ''))
+}
+
+function unescaped(text: string): string {
   try {
-    return decodeURIComponent(path)
+    return decodeURIComponent(text)
   } catch {
-    return path
+    return text
   }
 }

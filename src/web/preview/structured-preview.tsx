@@ -139,6 +139,7 @@ function linkTargets(artifact: ArtifactPlace, path: string, isMember: boolean): 
   const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : ''
   const resolve = (relative: string): string | undefined => resolveBelow(directory, relative)
   return {
+    hasHeadings: true,
     page: (relative) => {
       const target = resolve(relative)
       return target === undefined ? undefined : blobPath(artifact, target)
