@@ -149,6 +149,9 @@ test('every flag that help says to take few values has them, and every word of h
     'list --state',
     'list --sort',
     'audit --kind',
+    'projects --sort',
+    'settings --on-conflict',
+    'settings --strict',
     'token --scope',
   ])
   for (const { name, flags, operands } of shapes) {

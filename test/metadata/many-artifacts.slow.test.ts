@@ -465,7 +465,9 @@ test('the workflows of a project with very many runs are those of its newest run
   database.exec(`INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'a/b', 0);
     INSERT INTO runs (project_id, number, attempt, workflow, created_at)
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${limits.runFactsScannedMax + 1})
-    SELECT 1, i, 1, CASE i WHEN 1 THEN 'beyond' WHEN 2 THEN 'oldest' ELSE 'build' END, 0 FROM n`)
+    SELECT 1, i, 1, CASE i WHEN 1 THEN 'beyond' WHEN 2 THEN 'oldest' ELSE 'build' END, 0 FROM n;
+    INSERT INTO run_records (run_id, recording, next_sequence, updated_at, row_count, log_bytes)
+    SELECT id, '', 0, 0, 0, 0 FROM runs`)
   database.close()
   const many = openSqliteMetadata({ path: manyPath })
   onTestFinished(() => many.close())
