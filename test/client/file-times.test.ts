@@ -21,7 +21,7 @@ test('times before 1970 are restored', async () => {
   const { artifact } = await uploadDirectory(client, root)
   // The state after a killed download that had completed the second file.
   const whole = await makeDirectory()
-  const begun = await makeDirectory({ '.trove-partial/files/1/1': 's' })
+  const begun = await makeDirectory({ '.trove-partial/earlier/files/1/1': 's' })
   for (const destination of [whole, begun]) {
     await client.download({ artifact, destination })
     for (const [name, seconds] of Object.entries(times))
@@ -42,8 +42,8 @@ test('a file that gets its time after it was read is read again by the next down
   await client.download({ artifact: earlier.artifact, destination })
   const { artifact } = await uploadDirectory(client, root)
   // The state after a killed download that had completed the file.
-  await mkdir(join(destination, '.trove-partial/files/0'), { recursive: true })
-  await rename(join(left, 'file'), join(destination, '.trove-partial/files/0/0'))
+  await mkdir(join(destination, '.trove-partial/earlier/files/0'), { recursive: true })
+  await rename(join(left, 'file'), join(destination, '.trove-partial/earlier/files/0/0'))
   // Longer than a tick of the file system's clock may be: what is read is settled.
   await sleep(60)
   await client.download({ artifact, destination })

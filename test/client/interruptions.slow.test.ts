@@ -58,9 +58,10 @@ function uploadOf({ root }: Setting): Parameters<Client['upload']>[0] {
 async function wholeFiles(partial: string, whole: Record<string, string>): Promise<string[]> {
   if (!existsSync(partial)) return []
   const held = Object.entries(await describeTree(partial))
-  return held.flatMap(([path, told]) =>
-    told.startsWith('file') && told === whole[path] ? [path] : [],
-  )
+  return held.flatMap(([below, told]) => {
+    const path = below.replace(/^[^/]+\/tree\//, '')
+    return told.startsWith('file') && told === whole[path] ? [path] : []
+  })
 }
 
 async function expectWhole(
@@ -221,13 +222,13 @@ test('a killed download leaves no torn file under a final name, and resumes with
   }
   const args = ['download', `id:${artifact.id}`, back]
   const whole = await describeTree(root)
-  const partialTree = join(back, '.trove-partial/tree')
+  const partial = join(back, '.trove-partial')
   const goOn = proxy.stallAfter(16_000_000)
   const child = startCommand(args, environment)
   child.stdin.end()
   // Files have 0.1 MB each: some of what passed is on disk by then, and the rest can still arrive.
   await expect
-    .poll(async () => (await wholeFiles(partialTree, whole)).length, { timeout: 20_000 })
+    .poll(async () => (await wholeFiles(partial, whole)).length, { timeout: 20_000 })
     .toBeGreaterThan(30)
   child.kill('SIGKILL')
   await once(child, 'close')
@@ -237,7 +238,7 @@ test('a killed download leaves no torn file under a final name, and resumes with
   )
   for (const [path, told] of left) expect(told).toBe(whole[path])
   // Files that are complete in the partial tree are not fetched again.
-  const kept = await wholeFiles(partialTree, whole)
+  const kept = await wholeFiles(partial, whole)
   const sizes = await Promise.all(kept.map(async (path) => (await lstat(join(root, path))).size))
   const keptBytes = sizes.reduce((sum, size) => sum + size, 0)
   expect(keptBytes).toBeGreaterThan(0.1 * treeBytes)

@@ -130,7 +130,7 @@ test('a large file that was begun is made a copy of an equal one that comes firs
   const artifact = await upload(root)
   // What an interrupted download of an artifact without the first file leaves.
   const begun = Buffer.alloc(content.length)
-  const destination = await makeDirectory({ '.trove-partial/tree/d/second': begun })
+  const destination = await makeDirectory({ '.trove-partial/earlier/tree/d/second': begun })
   await direct.download({ artifact, destination })
   expect(await describeTree(destination)).toEqual(await describeTree(root))
 })

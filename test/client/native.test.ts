@@ -292,7 +292,7 @@ describe('a download', () => {
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
     const back = await makeDirectory({ 'old/a': 'another' })
-    const partial = join(back, '.trove-partial')
+    const partial = join(back, '.trove-partial/earlier')
     await makeTree(partial, {
       // Named by their ordinals.
       'files/3/3': await readFile(join(root, 'old/b')),
@@ -338,7 +338,7 @@ describe('a download', () => {
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
     const back = await makeDirectory({ 'old/kept': 'by the user' })
-    await makeTree(join(back, '.trove-partial'), {
+    await makeTree(join(back, '.trove-partial/earlier'), {
       'tree/other/deep/file': 'x',
       'tree/other/void': null,
       'tree/new/owner_of_another': 'w',
@@ -365,20 +365,22 @@ describe('a download', () => {
     await symlink(outside, join(back, 'e/f'))
     await symlink(join(outside, 'victim'), join(back, 'victim'))
     const partial = join(back, '.trove-partial')
+    const work = join(partial, 'earlier')
     const traps = [
       async () => {
-        await mkdir(join(partial, 'tree/e'), { recursive: true })
-        await symlink(outside, join(partial, 'tree/d'))
-        await symlink(outside, join(partial, 'tree/e/f'))
-        await symlink(outside, join(partial, 'files'))
+        await mkdir(join(work, 'tree/e'), { recursive: true })
+        await symlink(outside, join(work, 'tree/d'))
+        await symlink(outside, join(work, 'tree/e/f'))
+        await symlink(outside, join(work, 'files'))
       },
       async () => {
         for (const name of ['0', '1']) {
-          await mkdir(join(partial, 'files', name), { recursive: true })
-          await symlink(join(outside, 'victim'), join(partial, 'files', name, name))
+          await mkdir(join(work, 'files', name), { recursive: true })
+          await symlink(join(outside, 'victim'), join(work, 'files', name, name))
         }
-        await symlink(outside, join(partial, 'files/2'))
-        await symlink(outside, join(partial, 'tree'))
+        await symlink(outside, join(work, 'files/2'))
+        await symlink(outside, join(work, 'tree'))
+        await symlink(outside, join(partial, 'a'))
         await rm(join(back, 'd'), { recursive: true })
         await rm(join(back, 'victim'))
       },
@@ -405,8 +407,8 @@ describe('a download', () => {
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
     // As of an interrupted download into a directory that was copied with hard links since.
-    const back = await makeDirectory({ '.trove-partial/files/0': null })
-    await link(join(outside, 'own'), join(back, '.trove-partial/files/0/0'))
+    const back = await makeDirectory({ '.trove-partial/earlier/files/0': null })
+    await link(join(outside, 'own'), join(back, '.trove-partial/earlier/files/0/0'))
     await client.download({ artifact, destination: back })
     expect(await describeTree(outside)).toEqual(before)
     expect(await describeTree(back)).toEqual(await describeTree(root))

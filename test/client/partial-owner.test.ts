@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { recallDestination } from '../../src/client/download/destination.ts'
-import { ownPartial, partialName } from '../../src/client/download/partial-owner.ts'
+import { ownPartial, partialName, workName } from '../../src/client/download/partial-owner.ts'
 import { tidyPartial } from '../../src/client/download/partial-tree.ts'
 import { createTreeColumns } from '../../src/client/download/tree-columns.ts'
 import { startTimeOf } from '../../src/client/files/process-identity.ts'
-import { makeDirectory } from './tree.ts'
+import { describeTree, makeDirectory, makeTree } from './tree.ts'
 
 test('a second owner is rejected until the first is done, and nothing is left behind', async () => {
   const root = await makeDirectory()
@@ -103,13 +103,18 @@ test('a directory that cannot be written is reported by path', async () => {
   })
 })
 
-test('files left for the next download are kept', async () => {
+test('files left for the next download are kept, in its own directory', async () => {
+  const left = { 'earlier/tree/left': 'x', 'earlier/files': null, stray: 's' }
   const root = await makeDirectory()
+  const partialRoot = join(root, partialName)
+  await makeTree(partialRoot, left)
   const owned = await ownPartial(root)
-  await writeFile(join(root, partialName, 'left'), 'x')
   owned.end()
+  const kept = [workName, `${workName}/files`, `${workName}/tree`, `${workName}/tree/left`]
+  expect(Object.keys(await describeTree(partialRoot)).toSorted()).toEqual(kept)
+  await makeTree(partialRoot, left)
   ;(await ownPartial(root)).end()
-  expect(await readdir(join(root, partialName))).toEqual(['left'])
+  expect(Object.keys(await describeTree(partialRoot)).toSorted()).toEqual(kept)
 })
 
 test('dead processes, reused process numbers and other hosts do not count as owners', async () => {
@@ -156,7 +161,7 @@ test('a zombie does not count as an owner', async () => {
 test('a symlink or file in place of the partial root is removed, not followed', async () => {
   const [root, outside] = [await makeDirectory(), await makeDirectory({ file: 'f' })]
   const tree = createTreeColumns()
-  const destination = recallDestination(root, tree, [])!
+  const destination = { ...recallDestination(root, tree, [])!, workRoot: join(root, partialName) }
   const own = async (): Promise<void> => (await ownPartial(root)).end()
   // A download looks again when it resumes after a network failure.
   const tidy = async (): Promise<void> => void tidyPartial(destination, tree, [])

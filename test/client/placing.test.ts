@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { openClientServer, uploadDirectory } from './shared-server.ts'
+import { runTrove } from '../cli/run-trove.ts'
+import { startSeeingProxy } from './seeing-proxy.ts'
 import { describeTree, makeDirectory, type TreeSpec } from './tree.ts'
 
 const { url, token } = await openClientServer()
@@ -49,3 +51,65 @@ test('a download does not succeed whose files are removed before they are in the
   })
   await expect(downloading).rejects.toThrow('was removed during the download')
 })
+
+/** In a process that believes to be on another host. */
+async function downloadElsewhere(from: string, id: number, destination: string): Promise<string> {
+  const script = `
+    import os from 'node:os'
+    import { syncBuiltinESMExports } from 'node:module'
+    os.hostname = () => 'another-host'
+    syncBuiltinESMExports()`
+  const { status, stderr } = await runTrove(['download', `id:${id}`, destination], {
+    TROVE_URL: from,
+    TROVE_TOKEN: token,
+    TROVE_CACHE_DIR: '/dev/null',
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(script)}`,
+  })
+  return `${status} ${stderr}`
+}
+
+// One cannot see that the other runs, and takes over. Meanwhile the other goes on fetching.
+test('a download into which one on another host takes over fails, and nothing of it is placed', async () => {
+  const wanted = await makeDirectory({ a: 'a', b: 'of the second' })
+  const first = await uploadDirectory(
+    client,
+    await makeDirectory({ a: 'of the first', b: 'b', 'new/c': 'c' }),
+  )
+  const second = await uploadDirectory(client, wanted)
+  const back = await makeDirectory({ a: 'a', b: 'b' })
+  let failing: Promise<string> = Promise.resolve('')
+  const [begun, begin] = latch()
+  const [taken, take] = latch()
+  /** Passes requests on; those for contents after `wait`. */
+  const holding = async (wait: () => Promise<unknown>): Promise<string> =>
+    await startSeeingProxy(url, async (path) => {
+      if (path.includes('/blobs/fetch')) await wait()
+      return undefined
+    })
+  const slow = await holding(async () => {
+    begin()
+    await taken
+  })
+  const slower = await holding(async () => {
+    take()
+    await failing
+  })
+  failing = downloadElsewhere(slow, first.artifact.id, back)
+  await begun
+  const other = createClient({ url: slower, token, cacheDir: null })
+  await other.download({ artifact: second.artifact, destination: back })
+  expect(await failing).toMatch(/^1 [^]*was removed during the download/)
+  const left = Object.entries(await describeTree(back))
+  const placed = left.filter(([path]) => !path.startsWith('.trove-partial'))
+  expect(Object.fromEntries(placed)).toEqual(await describeTree(wanted))
+})
+
+function latch(): [Promise<void>, () => void] {
+  let open = (): void => {}
+  return [
+    new Promise((resolve) => {
+      open = resolve
+    }),
+    open,
+  ]
+}

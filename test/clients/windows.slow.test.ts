@@ -164,10 +164,12 @@ describe.runIf(hasWine)('trove on Windows', () => {
     const scanner = join(folder, 'scanner.mjs')
     await writeFile(
       scanner,
-      `import { closeSync, existsSync, openSync } from 'node:fs'
+      `import { closeSync, existsSync, openSync, readdirSync } from 'node:fs'
       const file = openSync(${JSON.stringify(join(back, 'file-5'))}, 'r')
       const looking = setInterval(() => {
-        if (!existsSync(${JSON.stringify(join(back, '.trove-partial/files'))})) return
+        const partial = ${JSON.stringify(join(back, '.trove-partial'))}
+        const isBegun = (name) => existsSync(\`\${partial}/\${name}/files\`)
+        if (!existsSync(partial) || !readdirSync(partial).some(isBegun)) return
         clearInterval(looking)
         setTimeout(() => closeSync(file), 1000)
       }, 20)`,

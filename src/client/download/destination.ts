@@ -4,7 +4,7 @@ import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from '../files/file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
-import { partialName } from './partial-owner.ts'
+import { partialName, workName } from './partial-owner.ts'
 import { createSpeller, createSpellingCheck } from './spelling.ts'
 import { createRealDirectories, parentOf, tryLstat } from '../files/real-directories.ts'
 import { entryAt } from '../files/system.ts'
@@ -16,7 +16,8 @@ export const place = { absent: 0, same: 1, other: 2 } as const
 
 export interface Destination {
   readonly root: string
-  readonly partialRoot: string
+  /** Where the download creates files. */
+  readonly workRoot: string
   /** For each entry what DEST has at its path: nothing, the same kind, or another kind. */
   readonly places: Uint8Array
   /** Paths in DEST that are not in the tree, or that are directories only in DEST; for a
@@ -80,7 +81,7 @@ export function examineDestination(
   enter('', 0, wanted.length)
   return {
     root,
-    partialRoot: join(root, partialName),
+    workRoot: join(root, partialName, workName),
     places,
     extras,
     blocked,
@@ -106,7 +107,7 @@ export function recallDestination(
   }
   return {
     root,
-    partialRoot: join(root, partialName),
+    workRoot: join(root, partialName, workName),
     places,
     extras: [],
     blocked: new Set(),

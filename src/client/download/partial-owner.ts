@@ -1,7 +1,11 @@
-/** Ensures that one download at a time works below DEST's partial root. Two would mistake each
- *  other's files for their own, so the second one fails. Each creates a file whose name
- *  identifies its process, then looks for others: of two that start at the same moment at least
- *  one sees the other. */
+/** Ensures that one download at a time works below DEST's partial root. Each creates a file whose
+ *  name identifies its process, then looks for others: of two that start at the same moment at
+ *  least one sees the other. The second one fails.
+ *
+ *  A process of another host cannot be seen to run. So each process creates files in a work
+ *  directory of its own, which is also what an earlier download has left, renamed. Who goes on
+ *  after another has taken over no longer writes there, and fails in the end. */
+import { randomBytes } from 'node:crypto'
 import {
   lstatSync,
   readdirSync,
@@ -23,11 +27,15 @@ import {
   startTimeOf as startTimeOfProcess,
 } from '../files/process-identity.ts'
 import { tryLstat } from '../files/real-directories.ts'
+import { rename } from '../files/system.ts'
 import { makeDirectories } from '../../make-directories.ts'
 
 /** Directory below DEST where a download creates new files (partial-tree.ts); never part of the
  *  content of DEST. */
 export const partialName = '.trove-partial'
+
+/** The work directory, in the partial root, of the downloads of this process. */
+export const workName: string = randomBytes(4).toString('hex')
 
 /** A process that is downloading, as the name of its file identifies it. */
 interface Owner extends ProcessIdentity {
@@ -39,7 +47,7 @@ const prefix = 'owner_'
 const pattern = /^owner_(?<startTicks>\d+)_(?<pid>\d+)_(?<serial>\d+)_(?<host>.*)$/
 
 /** Whether a name in the partial root identifies a process. */
-export function isOwnerName(name: string): boolean {
+function isOwnerName(name: string): boolean {
   return name.startsWith(prefix)
 }
 
@@ -61,7 +69,7 @@ export interface Ownership {
    *  file is gone too.
    *  Errors: FileError. */
   check(): void
-  /** Releases ownership, and removes the partial root if it is empty. */
+  /** Releases ownership, and removes the work directory and the partial root if they are empty. */
   end(): void
 }
 
@@ -85,6 +93,7 @@ export async function ownPartial(
     end: () => {
       clearInterval(beat)
       rmSync(join(partialRoot, name), { force: true })
+      removeEmpty(join(partialRoot, workName))
       removeEmpty(partialRoot)
     },
   }
@@ -92,6 +101,10 @@ export async function ownPartial(
     if (!createOwnerFile(partialRoot, name)) return { check: () => {}, end: () => {} }
     const other = findOther(partialRoot, name, startTimeOf)
     if (other === undefined) {
+      await takeOver(partialRoot).catch((error: unknown) => {
+        ownership.end()
+        throw error
+      })
       if (self.startTicks === 0)
         beat = setInterval(touchOwnerFile, beatMs, join(partialRoot, name)).unref()
       return ownership
@@ -131,6 +144,27 @@ function createOwnerFile(partialRoot: string, name: string): boolean {
       if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') return false
       if (code !== 'ENOENT' || tries === triesMax) throw asWriteError(path, error)
     }
+  }
+}
+
+/** Makes what an earlier download has left the work directory of this process; removes the rest.
+ *  Errors: FileError. */
+async function takeOver(partialRoot: string): Promise<void> {
+  try {
+    const entries = readdirSync(partialRoot, { withFileTypes: true })
+    let isTaken = entries.some(({ name }) => name === workName)
+    for (const entry of entries) {
+      if (entry.name === workName || isOwnerName(entry.name)) continue
+      const path = join(partialRoot, entry.name)
+      if (isTaken || !entry.isDirectory()) {
+        rmSync(path, { recursive: true, force: true })
+      } else {
+        await rename(path, join(partialRoot, workName))
+        isTaken = true
+      }
+    }
+  } catch (error) {
+    throw asWriteError(partialRoot, error)
   }
 }
 
@@ -179,9 +213,9 @@ function isTouched(path: string): boolean {
   return touchedAt !== undefined && Date.now() - touchedAt < silenceMsMax
 }
 
-function removeEmpty(partialRoot: string): void {
+function removeEmpty(directory: string): void {
   try {
-    rmdirSync(partialRoot)
+    rmdirSync(directory)
   } catch {
     // What is left in it serves the next download.
   }

@@ -1,13 +1,14 @@
 /** Where a download creates what DEST lacks, and how that is moved into place.
  *
- *  New files are completed below `DEST/.trove-partial` and then moved, so a torn file never has
- *  its final name. Entries of directories that DEST lacks are created as a tree (`tree/`), of
- *  which a whole directory moves with one rename; a first download takes as many renames as DEST
- *  gets new top-level directories. A file of a directory that DEST has is created as
- *  `files/FOLDER/ORDINAL` and moved by itself: recreating its directories for one file each
- *  would cost more than the files (900 files of 800 directories: 0.4 s). Below a mount point
- *  files are copied, and renamed there. Nothing outside DEST is touched: symlinks in the way are
- *  removed, not followed. */
+ *  New files are completed in a work directory below `DEST/.trove-partial` (partial-owner.ts) and
+ *  then moved, so a torn file never has its final name. Entries of directories that DEST lacks are
+ *  created as a tree (`tree/`), of which a whole directory moves with one rename; a first download
+ *  takes as many renames as DEST gets new top-level directories. A file of a directory that DEST
+ *  has is created as `files/FOLDER/ORDINAL` and moved by itself: recreating its directories for one
+ *  file each would cost more than the files (900 files of 800 directories: 0.4 s). Below a mount
+ *  point files are copied, and renamed there. Nothing outside DEST is touched: symlinks in the way
+ *  are removed, not followed.
+ */
 import {
   type Dirent,
   lstatSync,
@@ -24,7 +25,6 @@ import { dirname, join } from 'node:path'
 import { slicesOf } from '../../core/slices.ts'
 import { type Destination, type OpenedDirectories, place, refuseFull } from './destination.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
-import { isOwnerName } from './partial-owner.ts'
 import { asWriteError, SymlinkError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { MoveTask } from '../files/file-tasks.ts'
@@ -43,14 +43,14 @@ const treeName = 'tree'
 
 /** Where a file is created. */
 export function partialPath(
-  { partialRoot, hasDirectory }: Destination,
+  { workRoot, hasDirectory }: Destination,
   tree: FetchedTree,
   ordinal: number,
 ): string {
   const path = tree.path(ordinal)
   return hasDirectory(parentOf(path))
-    ? `${partialRoot}/${filesName}/${ordinal % filesFolders}/${ordinal}`
-    : `${partialRoot}/${treeName}/${path}`
+    ? `${workRoot}/${filesName}/${ordinal % filesFolders}/${ordinal}`
+    : `${workRoot}/${treeName}/${path}`
 }
 
 /** Creates symlinks and directories of the tree (`others` are the entries that are no files),
@@ -64,7 +64,7 @@ export function prepareLeaves(
     const kind = tree.kind(ordinal)
     const path = tree.path(ordinal)
     if (kind === 'directory' && destination.hasDirectory(path)) continue
-    const partial = join(destination.partialRoot, treeName, path)
+    const partial = join(destination.workRoot, treeName, path)
     if (kind === 'directory') {
       makeDirectories(partial)
     } else if (
@@ -103,11 +103,11 @@ export function tidyPartial(
   tree: FetchedTree,
   missing: readonly number[],
 ): number[] {
-  const { partialRoot } = destination
-  const held = lstatSync(partialRoot, { throwIfNoEntry: false })
+  const { workRoot } = destination
+  const held = lstatSync(workRoot, { throwIfNoEntry: false })
   if (held === undefined) return []
   if (!held.isDirectory()) {
-    unlinkSync(partialRoot)
+    unlinkSync(workRoot)
     return []
   }
   const expected = new Map<string, number>()
@@ -116,25 +116,24 @@ export function tidyPartial(
     const path = partialPath(destination, tree, ordinal)
     expected.set(path, ordinal)
     let parent = dirname(path)
-    for (; parent !== partialRoot && !parents.has(parent); parent = dirname(parent))
+    for (; parent !== workRoot && !parents.has(parent); parent = dirname(parent))
       parents.add(parent)
   }
   const found: number[] = []
   const enter = (directory: string): void => {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
       const path = `${directory}/${entry.name}`
-      if (directory === partialRoot && isOwnerName(entry.name)) continue
       const ordinal = expected.get(path)
       if (entry.isDirectory() && parents.has(path)) enter(path)
       else if (entry.isFile() && ordinal !== undefined) found.push(ordinal)
       else rmSync(path, { recursive: true, force: true })
     }
   }
-  enter(partialRoot)
+  enter(workRoot)
   return found.toSorted((a, b) => a - b)
 }
 
-/** Moves everything below the partial root to its place in DEST. Returns the files (and
+/** Moves everything below the work directory to its place in DEST. Returns the files (and
  *  symlinks) that were moved one by one, because a rename changes their ctime. */
 export async function moveIntoPlace(
   pool: FilePool,
@@ -143,7 +142,7 @@ export async function moveIntoPlace(
   permitted: Omit<Moving, 'moved'>,
 ): Promise<number[]> {
   const moving: Moving = { ...permitted, moved: [] }
-  if (isThere(destination.partialRoot)) {
+  if (isThere(destination.workRoot)) {
     await moveSingleFiles(pool, destination, tree, moving)
     await moveTree(pool, destination, tree, moving)
   }
@@ -166,11 +165,11 @@ const movesPerTask = 128
  *  would spin. */
 async function moveSingleFiles(
   pool: FilePool,
-  { root, partialRoot, places }: Destination,
+  { root, workRoot, places }: Destination,
   tree: FetchedTree,
   { mayDelete, moved, directories }: Moving,
 ): Promise<void> {
-  const directory = join(partialRoot, filesName)
+  const directory = join(workRoot, filesName)
   if (!isThere(directory)) return
   const entries = readdirSync(directory).flatMap((folder) =>
     readdirSync(join(directory, folder), { withFileTypes: true }),
@@ -213,7 +212,7 @@ async function moveTree(
   { mayDelete, moved, directories }: Moving,
 ): Promise<void> {
   const merge = async (directory: string): Promise<void> => {
-    const partial = join(destination.partialRoot, treeName, directory)
+    const partial = join(destination.workRoot, treeName, directory)
     directories.open(directory)
     for (const entry of readdirSync(partial, { withFileTypes: true })) {
       const path = directory === '' ? entry.name : `${directory}/${entry.name}`
@@ -243,7 +242,7 @@ async function moveTree(
     }
     rmdirSync(partial)
   }
-  if (isThere(join(destination.partialRoot, treeName))) await merge('')
+  if (isThere(join(destination.workRoot, treeName))) await merge('')
 }
 
 /** Removes what a rename would not replace; returns the stats of what it will replace. `isNew`:
