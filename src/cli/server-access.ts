@@ -69,6 +69,12 @@ export async function connectTo(
   return { ...context, artifact: await readArtifact(server, reference, { project, signal }) }
 }
 
+/** Errors: UsageError, when no project is given. */
+export function requireProject<Name extends string>(project: Name | null): Name {
+  if (project !== null) return project
+  throw new UsageError('the project is missing: set --project or TROVE_PROJECT')
+}
+
 /** Completes NAME alone to an artifact of the job's run. Errors: UsageError. */
 export function inRun(
   reference: Reference | NameReference,

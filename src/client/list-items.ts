@@ -15,7 +15,7 @@ interface Page<Item> {
 
 /** Requests the page of a list that begins at `cursor`. Errors: those of `requestJson`; AnswerError
  *  or ProxyRefusal, when it has more than `limit` items or leads to itself. */
-export async function readListPage<List extends Page<unknown>>(
+async function readListPage<List extends Page<unknown>>(
   server: ServerAccess,
   { path, query, signal }: Pick<ApiRequest, 'path' | 'query' | 'signal'>,
   { limit, cursor }: { limit: number; cursor: string | null },
@@ -27,6 +27,29 @@ export async function readListPage<List extends Page<unknown>>(
   if (page.nextCursor !== null && page.nextCursor === cursor)
     throw unreadableAnswer(server, 'a page that is followed by itself')
   return page
+}
+
+/** Returns the first `count` items of a list, and how many it has. Errors: those of
+ *  `readListPage`. */
+export async function readItems<Item>(
+  server: ServerAccess,
+  request: Pick<ApiRequest, 'path' | 'query' | 'signal'>,
+  count: number,
+): Promise<{ items: Item[]; total: number }> {
+  const items: Item[] = []
+  let total = 0
+  let cursor: string | null = null
+  do {
+    const limit = Math.min(limits.listPageMax, count - items.length)
+    const page: Page<Item> & { total: number } = await readListPage(server, request, {
+      limit,
+      cursor,
+    })
+    items.push(...page.items)
+    total = page.total
+    cursor = page.nextCursor
+  } while (cursor !== null && items.length < count)
+  return { items, total }
 }
 
 /** Yields the items of a paged list, fetching pages as needed, of at most `pageMax` items. Errors:

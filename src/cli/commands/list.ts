@@ -1,8 +1,7 @@
 /** `trove list`: lists artifacts, newest first. */
-import type { WireArtifact, WireArtifactList } from '../../api/messages.ts'
+import type { WireArtifact } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
-import { readListPage } from '../../client/list-items.ts'
-import { limits } from '../../core/limits.ts'
+import { readItems } from '../../client/list-items.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
@@ -40,24 +39,9 @@ export const listCommand: Command<typeof flags> = {
     )
     const narrowing = filterOf(given)
     const { state, sort } = given
-    const items: WireArtifact[] = []
-    let total = 0
-    let cursor: string | null = null
-    do {
-      const limit = Math.min(limits.listPageMax, given.limit - items.length)
-      const query = {
-        project,
-        ...narrowing,
-        state,
-        sort,
-        ...(given.secrets && { secrets: true }),
-      }
-      const request = { path: `${apiRoot}/artifacts`, query, signal }
-      const page: WireArtifactList = await readListPage(server, request, { limit, cursor })
-      items.push(...page.items)
-      total = page.total
-      cursor = page.nextCursor
-    } while (cursor !== null && items.length < given.limit)
+    const query = { project, ...narrowing, state, sort, ...(given.secrets && { secrets: true }) }
+    const request = { path: `${apiRoot}/artifacts`, query, signal }
+    const { items, total } = await readItems<WireArtifact>(server, request, given.limit)
     if (given.json) return await writeJson(stdout, items)
     await write(stdout, artifactTable(items, project === null))
     if (items.length === 0) await write(stderr, 'no artifacts match\n')

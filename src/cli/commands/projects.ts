@@ -1,8 +1,7 @@
 /** `trove projects`: lists the projects that the token may read, with their sizes. */
 import type { WireProjectList } from '../../api/admin-messages.ts'
 import { projectsPath } from '../../api/paths.ts'
-import { readListPage } from '../../client/list-items.ts'
-import { limits } from '../../core/limits.ts'
+import { readItems } from '../../client/list-items.ts'
 import { formatCount, formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -33,17 +32,8 @@ export const projectsCommand: Command<typeof flags> = {
   async run({ flags: given, stdout, stderr, signal }) {
     const { server } = await connect({ url: given.url }, { stderr, signal })
     const { name, sort } = given
-    const items: Items = []
-    let total = 0
-    let cursor: string | null = null
-    do {
-      const limit = Math.min(limits.listPageMax, given.limit - items.length)
-      const request = { path: projectsPath, query: { name, sort }, signal }
-      const page: WireProjectList = await readListPage(server, request, { limit, cursor })
-      items.push(...page.items)
-      total = page.total
-      cursor = page.nextCursor
-    } while (cursor !== null && items.length < given.limit)
+    const request = { path: projectsPath, query: { name, sort }, signal }
+    const { items, total } = await readItems<Items[number]>(server, request, given.limit)
     if (given.json) return await writeJson(stdout, items)
     await write(stdout, projectTable(items))
     if (items.length === 0) await write(stderr, 'no projects match\n')

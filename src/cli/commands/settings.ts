@@ -7,7 +7,7 @@ import { filled, serverFlags, UsageError } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
 import { readCurrentToken } from '../login/current-token.ts'
 import { printable, write, writeJson } from '../output/output.ts'
-import { connect, type ServerContext } from '../server-access.ts'
+import { connect, requireProject, type ServerContext } from '../server-access.ts'
 
 type Change = Partial<Omit<WireProject, 'name' | 'createdAt'>>
 
@@ -93,14 +93,13 @@ export const settingsCommand: Command<typeof flags> = {
 
 /** The project of flags and environment, else of the token. Errors: UsageError. */
 async function projectOf({ server, project }: ServerContext, signal: AbortSignal): Promise<string> {
-  const named = project ?? (await readCurrentToken(server, signal)).project
-  if (named !== null) return named
-  throw new UsageError('the project is missing: set --project or TROVE_PROJECT')
+  return requireProject(project ?? (await readCurrentToken(server, signal)).project)
 }
 
 /** In the order of the flags, under their names. */
 function rowsOf(project: WireProject): [string, string][] {
   const { name, onConflict, strict, quotaBytes: quota, keepLatest } = project
+  const globs = keepLatest?.length === 0 ? ['none'] : (keepLatest ?? [null])
   const rows: [string, string | number | null][] = [
     ['on-conflict', onConflict],
     ['strict', strict === null ? null : strict ? 'on' : 'off'],
@@ -108,11 +107,7 @@ function rowsOf(project: WireProject): [string, string][] {
     ['retention-days', project.retentionDays],
     ['retention-min-days', project.retentionMinDays],
     ['retention-max-days', project.retentionMaxDays],
-    ...(keepLatest === null
-      ? [['keep-latest', null] as [string, null]]
-      : keepLatest.length === 0
-        ? [['keep-latest', 'none'] as [string, string]]
-        : keepLatest.map((glob): [string, string] => ['keep-latest', glob])),
+    ...globs.map((glob): [string, string | null] => ['keep-latest', glob]),
   ]
   return [
     ['project', printable(name)],

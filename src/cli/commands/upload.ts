@@ -31,7 +31,7 @@ import {
 import { printable, write, writeJson } from '../output/output.ts'
 import type { Progress } from '../output/progress.ts'
 import { runFlags } from '../run-flags.ts'
-import { connect, type ServerContext } from '../server-access.ts'
+import { connect, requireProject, type ServerContext } from '../server-access.ts'
 import { lifeOf, missingText, unmetText } from '../output/unmet-wishes.ts'
 
 const flags = {
@@ -181,13 +181,9 @@ async function listSource(
   )
 }
 
-function uploadTarget(
-  { config, project }: ServerContext,
-  name: string,
-  given: Given,
-): UploadTarget {
-  if (project === null)
-    throw new UsageError('the project is missing: set --project or TROVE_PROJECT')
+function uploadTarget(context: ServerContext, name: string, given: Given): UploadTarget {
+  const project = requireProject(context.project)
+  const { config } = context
   if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
   const { run, attempt, job, facts } = config
   return {
