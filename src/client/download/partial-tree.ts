@@ -7,8 +7,7 @@
  *  has is created as `files/FOLDER/ORDINAL` and moved by itself: recreating its directories for one
  *  file each would cost more than the files (900 files of 800 directories: 0.4 s). Below a mount
  *  point files are copied, and renamed there. Nothing outside DEST is touched: symlinks in the way
- *  are removed, not followed.
- */
+ *  are removed, not followed. */
 import {
   type Dirent,
   lstatSync,
