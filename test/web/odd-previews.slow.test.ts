@@ -220,7 +220,7 @@ test('folded JSON shows the beginning of its content', async () => {
 test('JSON with long lists is shown as a tree with some of their items', async () => {
   const page = await pageOf('records.json')
   expect(page).toContain('<span class="quiet">5,000 items</span>')
-  expect(page).toContain('… and 4,700 more')
+  expect(page).toContain('and 4,700 more')
   expect(page).toContain('<span class="json-value">299</span>')
 })
 

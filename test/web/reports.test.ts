@@ -258,7 +258,7 @@ describe('the page of a run', () => {
     await put('2/many', [{ name: 'junit.xml', content: suiteOf('sum', 30, 0) }])
     const text = await textOf('/octo/app/actions/runs/2')
     expect(text.match(/sum › bad/g)).toHaveLength(10)
-    expect(text).toContain('And 20 more.')
+    expect(text).toContain('and 20 more')
   })
 
   test('opens although results are damaged or cut off, and says that there are more', async () => {

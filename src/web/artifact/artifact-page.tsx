@@ -1,6 +1,6 @@
 /** What the pages of one artifact share: header, actions and tabs. */
 import { limits } from '../../core/limits.ts'
-import { counted, formatCount } from '../../core/units.ts'
+import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import { filePath, runPagePath } from '../../api/paths.ts'
 import { effectiveState, isKept } from '../../core/policy/retention.ts'
@@ -8,7 +8,7 @@ import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import { OnBranch } from '../parts/artifact-name.tsx'
 import { Commands } from '../parts/commands.tsx'
 import { curlCommand, shellFile } from '../parts/shell.ts'
-import { Size, Time } from '../parts/format.tsx'
+import { AndMore, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, archivePartPath, type ArtifactTab, blobPath, tabPath } from '../paths.ts'
 import { Untrusted } from '../parts/untrusted.tsx'
@@ -96,7 +96,6 @@ const damagedShown = 20
 
 function Damage(head: ArtifactHead) {
   const { artifact, damagedFiles } = head
-  const more = damagedFiles.length - damagedShown
   return (
     <div class="note" role="alert">
       <p>
@@ -113,7 +112,7 @@ function Damage(head: ArtifactHead) {
             <a href={blobPath(artifact, path)}>{path}</a>
           </li>
         ))}
-        {more > 0 && <li>and {formatCount(more)} more</li>}
+        <AndMore count={damagedFiles.length - damagedShown} />
       </ul>
     </div>
   )

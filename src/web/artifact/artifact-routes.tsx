@@ -20,7 +20,7 @@ import { memberPage } from './member-routes.tsx'
 import { EntryRow, FilesTab } from './files-tab.tsx'
 import { renderFitting } from '../fitting.ts'
 import { numberOfQuery } from '../input.ts'
-import { Size, Time } from '../parts/format.tsx'
+import { AndMore, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import {
   artifactCrumbs,
@@ -199,12 +199,13 @@ export async function usedPage(web: Web, c: AppRequest): Promise<Response> {
   const equal = seesProject(c, artifact)
     ? await metadata.listArtifacts({ manifestId: artifact.manifestId }, page)
     : { artifacts: [artifact], total: 1 }
+  const others = equal.artifacts.filter(({ id }) => id !== artifact.id)
   return await sendSlowPage(web, c, {
     ...tabContent(head),
     frame: (part) => (
       <ArtifactFrame head={head} tab="used">
         {part}
-        <SameTree artifact={artifact} others={equal.artifacts} total={equal.total - 1} now={now} />
+        <SameTree others={others} total={equal.total - 1} now={now} />
       </ArtifactFrame>
     ),
     waiting: `Looking for other holders of ${counted(artifact.fileCount, 'file')}…`,
@@ -215,17 +216,7 @@ export async function usedPage(web: Web, c: AppRequest): Promise<Response> {
   })
 }
 
-function SameTree({
-  artifact,
-  others,
-  total,
-  now,
-}: {
-  artifact: Artifact
-  others: Artifact[]
-  total: number
-  now: number
-}) {
+function SameTree({ others, total, now }: { others: Artifact[]; total: number; now: number }) {
   if (total === 0) {
     return <p class="quiet">No other artifact of this project has exactly these files.</p>
   }
@@ -233,15 +224,13 @@ function SameTree({
     <>
       <h2>Identical to</h2>
       <ul>
-        {others
-          .filter(({ id }) => id !== artifact.id)
-          .map((other) => (
-            <li>
-              <ArtifactLink artifact={other} />, <Size bytes={other.logicalBytes} />,{' '}
-              <Time at={other.createdAt} now={now} />
-            </li>
-          ))}
-        {total > others.length && <li>and {total - others.length} more</li>}
+        {others.map((other) => (
+          <li>
+            <ArtifactLink artifact={other} />, <Size bytes={other.logicalBytes} />,{' '}
+            <Time at={other.createdAt} now={now} />
+          </li>
+        ))}
+        <AndMore count={total - others.length} />
       </ul>
     </>
   )

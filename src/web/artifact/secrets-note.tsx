@@ -4,6 +4,7 @@ import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { secretTitle, skippedFilesPart } from '../../core/secrets/secrets.ts'
 import { counted } from '../../core/units.ts'
 import type { Artifact, SecretList } from '../../metadata/metadata.ts'
+import { AndMore } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, blobPath } from '../paths.ts'
 
@@ -57,7 +58,6 @@ export function SecretsFact(head: Head): Html {
 
 function Files({ head, secrets }: { head: Head; secrets: Secret[] }) {
   const byFile = groupByPath(secrets)
-  const others = byFile.size - namedMax
   return (
     <ul>
       {[...byFile].slice(0, namedMax).map(([path, ofFile]) => (
@@ -73,7 +73,7 @@ function Files({ head, secrets }: { head: Head; secrets: Secret[] }) {
           {head.mayWrite && <Dismissal head={head} secret={ofFile[0]!} />}
         </li>
       ))}
-      {others > 0 && <li>and {counted(others, 'more file')}</li>}
+      <AndMore count={byFile.size - namedMax} />
     </ul>
   )
 }

@@ -5,7 +5,7 @@ import type { ClockDoubt } from '../../lifecycle/clock-watch.ts'
 import type { Job } from '../../lifecycle/background/jobs.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'
-import { Size, Time, TimeCell } from '../parts/format.tsx'
+import { AndMore, Size, Time, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { MetadataSnapshot, type Snapshots } from './metadata-snapshot.tsx'
 import { JobState, JobStatus, jobTitle, outcomeOf } from './job-status.tsx'
@@ -106,7 +106,7 @@ function Damaged({ damaged, damagedTotal }: MaintenanceView) {
             <WholeArtifactLink artifact={artifact} />
           </li>
         ))}
-        {damagedTotal > damaged.length && <li>and {damagedTotal - damaged.length} more</li>}
+        <AndMore count={damagedTotal - damaged.length} />
       </ul>
     </div>
   )

@@ -96,6 +96,12 @@ function relativeTime(at: number, now: number): string {
 
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
 
+/** The last item of a list that was cut; empty if nothing is left out. */
+export function AndMore({ count }: { count: number }): Html {
+  if (count <= 0) return <></>
+  return <li class="quiet">and {formatCount(count)} more</li>
+}
+
 /** A term and its description, for a `dl`. */
 export function Fact({ term, children }: { term: string; children?: Child }): Html {
   return (

@@ -1,7 +1,7 @@
 /** JSON as a foldable tree: nested `details`, with the first levels open. The number of nodes is
  *  bounded, and so is the page. */
-import { counted, formatCount } from '../../core/units.ts'
-import { cutText } from '../parts/format.tsx'
+import { counted } from '../../core/units.ts'
+import { AndMore, cutText } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 
 const nodesMax = 3000
@@ -106,9 +106,7 @@ export function JsonTree({
             />
           </li>
         ))}
-        {members.length > membersMax && (
-          <li class="quiet">… and {formatCount(members.length - membersMax)} more</li>
-        )}
+        <AndMore count={members.length - membersMax} />
       </ul>
     </details>
   )

@@ -1,11 +1,11 @@
 /** `/{o}/{r}/settings/retention`: the retention rules as sentences, a form to change them, and a
  *  simulation of another lifetime. */
-import { formatSizeBytes, counted, formatPeriod, formatCount } from '../../core/units.ts'
+import { formatSizeBytes, counted, formatPeriod } from '../../core/units.ts'
 import type { RetentionPolicy } from '../../core/policy/retention.ts'
 import type { Artifact, ArtifactSums } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { Choice } from '../parts/form.tsx'
-import { Size } from '../parts/format.tsx'
+import { AndMore, Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { listPath, retentionPath } from '../paths.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
@@ -180,7 +180,7 @@ function Outcome({ simulation }: { simulation: Simulation }) {
             <ArtifactLink artifact={artifact} />, <Size bytes={artifact.logicalBytes} />
           </li>
         ))}
-        {lostCount > lost.length && <li>and {formatCount(lostCount - lost.length)} more</li>}
+        <AndMore count={lostCount - lost.length} />
       </ul>
     </>
   )

@@ -2,6 +2,7 @@
 import type { Child } from 'hono/jsx'
 import { counted, formatCount } from '../../core/units.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
+import { AndMore } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Table } from '../parts/table.tsx'
 import { blobPath, treePath } from '../paths.ts'
@@ -156,8 +157,8 @@ function FailedTests({ all }: { all: readonly ArtifactReports[] }): Html {
             {failure.message !== '' && <span class="quiet">: {failure.message}</span>}
           </li>
         ))}
+        <AndMore count={failed - first.length} />
       </ul>
-      {failed > first.length && <p class="quiet">And {formatCount(failed - first.length)} more.</p>}
     </>
   )
 }
