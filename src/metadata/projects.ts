@@ -42,6 +42,8 @@ export interface ProjectMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>
+  /** Projects, by name, that have settings of their own or a run that `listRuns` would list: an
+   *  upload that is refused leaves no project to be seen. */
   listProjects(): Promise<Project[]>
   /** Changes the given settings. If these include what is kept as the latest, updates the
    *  artifacts accordingly. */

@@ -1,4 +1,5 @@
-/** An upload that is refused or breaks off shows no run, neither on pages nor in GitHub's lists. */
+/** An upload that is refused or breaks off shows no run, neither on pages nor in GitHub's lists,
+ *  and no project. */
 import { randomBytes } from 'node:crypto'
 import { request } from 'node:http'
 import { expect, test } from 'vitest'
@@ -65,6 +66,22 @@ test('a refused upload leaves no run in lists', async () => {
   const refused = await stock.twirp('CreateArtifact', { name: 'over', version: 4 })
   expect(refused).toMatchObject({ status: 403, body: { msg: expect.stringContaining('QUOTA') } })
   expect(await listedRuns()).toEqual([7, 1])
+})
+
+test('a refused upload leaves no project in lists', async () => {
+  const project = 'octo/never'
+  const token = await server.token({ project })
+  const path = `/api/v1/projects/${project}/runs/1/artifacts/a`
+  const put = { method: 'PUT', token, body: randomBytes(3000) }
+  expect((await server.send(path, put)).status).toBe(413)
+  const listed = await server.send('/api/v1/projects', { token })
+  expect(await listed.json()).toMatchObject({ items: [], total: 0 })
+  expect(await server.page('/', { project })).not.toContain(project)
+  // Its settings say that somebody wants it.
+  const admin = await server.token({ scope: 'admin' })
+  const change = { method: 'PATCH', token: admin, json: { quotaBytes: 100 } }
+  expect((await server.send(`/api/v1/projects/${project}`, change)).status).toBe(200)
+  expect(await server.page('/', { project })).toContain(`<a href="/${project}">`)
 })
 
 test('a refused attempt does not hide the one before', async () => {

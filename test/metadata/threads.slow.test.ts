@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import SqliteDatabase from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
+import { parseProjectName } from '../../src/core/run/run.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openMetadataWorker } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { sweepBlobs } from './sweep-all.ts'
@@ -40,7 +41,7 @@ describe('one database, several threads', () => {
       await runThreads(4, { path, uploads: 0 })
       checkFile(path)
       const metadata = openSqliteMetadata({ path })
-      expect(await metadata.listProjects()).toHaveLength(1)
+      expect(await metadata.findProject(parseProjectName('acme/app'))).toBeDefined()
       await metadata.close()
     }
   })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseArtifactName } from '../../../src/core/artifact.ts'
 import { limits } from '../../../src/core/limits.ts'
+import type { ProjectPolicy } from '../../../src/core/policy/project-policy.ts'
 import { parseProjectName, noFacts } from '../../../src/core/run/run.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedReportedRun, seedRun } from '../seed.ts'
@@ -14,10 +15,39 @@ export function runsContract(store: Store): void {
     expect(await store().findProject(parseProjectName('acme/other'))).toBeUndefined()
   })
 
+  const listedNames = async (): Promise<string[]> =>
+    (await store().listProjects()).map(({ name }) => name)
+
   test('projects are listed by name', async () => {
-    for (const name of ['b/b', 'A/z', 'a/a']) await store().ensureProject(parseProjectName(name), 1)
-    const names = (await store().listProjects()).map((project) => project.name)
-    expect(names).toEqual(['a/a', 'A/z', 'b/b'])
+    for (const project of ['b/b', 'A/z', 'a/a'])
+      await seedReportedRun(store(), { number: 1, project })
+    expect(await listedNames()).toEqual(['a/a', 'A/z', 'b/b'])
+  })
+
+  // Goal: an upload that is refused, and one that breaks off, leave no project to be seen.
+  test('a project is listed while a run of it would be, or one of its settings is set', async () => {
+    const run = await seedRun(store(), { number: 1, project: 'a/b' })
+    expect(await listedNames()).toEqual([])
+    const { id } = await seedArtifact(store(), run, { a: 'a' })
+    expect(await listedNames()).toEqual(['a/b'])
+    await store().removeArtifacts([id], { state: 'deleted', reason: 'deleted', now: 5000 })
+    expect(await listedNames()).toEqual(['a/b'])
+    const settings: ProjectPolicy = {
+      onConflict: 'reject',
+      retentionDefaultMs: 1,
+      retentionMinMs: 1,
+      retentionMaxMs: 1,
+      quotaBytes: 0,
+      strict: false,
+      keepLatest: [],
+    }
+    const other = await store().ensureProject(parseProjectName('c/d'), 1)
+    for (const [name, value] of Object.entries(settings)) {
+      await store().setProjectPolicy(other.id, { [name]: value }, 2)
+      expect([name, await listedNames()]).toEqual([name, ['a/b', 'c/d']])
+      await store().setProjectPolicy(other.id, { [name]: null }, 2)
+      expect([name, await listedNames()]).toEqual([name, ['a/b']])
+    }
   })
 
   test('a policy is set and cleared', async () => {
@@ -148,6 +178,6 @@ export function runsContract(store: Store): void {
       Array.from({ length: 8 }, () => store().ensureRun(identity, noFacts, 1)),
     )
     expect(new Set(runs.map((run) => run.id)).size).toBe(1)
-    expect(await store().listProjects()).toHaveLength(1)
+    expect(new Set(runs.map((run) => run.projectId)).size).toBe(1)
   })
 }

@@ -1,6 +1,6 @@
 /** Projects: created when uploads name them, and what is kept as the latest of each. */
 import { isDeepStrictEqual } from 'node:util'
-import { asc, eq, sql } from 'drizzle-orm'
+import { type SQL, asc, eq, isNotNull, or, sql } from 'drizzle-orm'
 import { projects, runs, store, totals } from '../../../../schema/runs.ts'
 import type { ProjectPolicy } from '../../../core/policy/project-policy.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
@@ -8,6 +8,7 @@ import type { Author, Metadata, Project } from '../../metadata.ts'
 import type { Latest } from '../artifacts/latest.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
+import { isUsedRun } from './used-run.ts'
 
 type ProjectMethods = Pick<
   Metadata,
@@ -66,7 +67,7 @@ export function createProjectMethods(
   return {
     ensureProject: async (name, now) => rows.ensure(name, now),
     findProject: async (name) => rows.find(name),
-    listProjects: async () => listRows(orm).map(toProject),
+    listProjects: async () => listRows(orm, isUsedProject).map(toProject),
     setProjectPolicy: async (projectId, policy, now, author) => {
       if (Object.keys(policy).length === 0) return
       const settles = policy.keepLatest !== undefined
@@ -125,8 +126,26 @@ function createLatestKeeping(
   return { settle, setDefault }
 }
 
-function listRows(orm: Connection['orm']): (typeof projects.$inferSelect)[] {
-  return orm.select().from(projects).orderBy(asc(projects.ownerRepo)).all()
+/** Each setting once, so that a new one is not forgotten. */
+const settings = {
+  onConflict: projects.onConflict,
+  retentionDefaultMs: projects.retentionDefaultMs,
+  retentionMinMs: projects.retentionMinMs,
+  retentionMaxMs: projects.retentionMaxMs,
+  quotaBytes: projects.quotaBytes,
+  strict: projects.strict,
+  keepLatest: projects.keepLatest,
+} satisfies Record<keyof ProjectPolicy, unknown>
+
+/** A project is more than a row. One that is not was made for an upload that was refused, broke off
+ *  or still goes on. */
+const isUsedProject = or(
+  ...Object.values(settings).map((setting) => isNotNull(setting)),
+  sql`EXISTS (SELECT 1 FROM runs r WHERE r.project_id = ${projects.id} AND ${sql.raw(isUsedRun('r'))})`,
+)
+
+function listRows(orm: Connection['orm'], condition?: SQL): (typeof projects.$inferSelect)[] {
+  return orm.select().from(projects).where(condition).orderBy(asc(projects.ownerRepo)).all()
 }
 
 function setProject(
