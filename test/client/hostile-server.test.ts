@@ -9,6 +9,7 @@ import { changesMediaType } from '../../src/api/negotiation.ts'
 import { AnswerError, createClient } from '../../src/client/client.ts'
 import { fetchEnd, writeFetchedHead } from '../../src/core/bytes/blob-exchange.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
+import { limits } from '../../src/core/limits.ts'
 import { manifestHeader } from '../../src/core/manifest/manifest.ts'
 import { changesHeader } from '../../src/core/manifest/manifest-changes.ts'
 import { encodeTimes } from '../../src/core/manifest/modification-times.ts'
@@ -181,6 +182,14 @@ test('a stream that is too long to be held is written as it arrives, but only in
   const whole = await download([file('a', { content })], [{ ordinal: 0, content }])
   expect([whole.error, whole.left]).toEqual([undefined, ['dest/a']])
   const { error, left } = await download([file('a')], [{ ordinal: 0, content }])
+  expect(error).toBeInstanceOf(AnswerError)
+  expect(left).toEqual([])
+})
+
+test('a part beyond the end of its file is not written', async () => {
+  const content = Buffer.alloc(limits.chunkThresholdBytes, 'content')
+  const part = { ordinal: 0, offset: 1, content }
+  const { error, left } = await download([file('a', { content })], [part])
   expect(error).toBeInstanceOf(AnswerError)
   expect(left).toEqual([])
 })

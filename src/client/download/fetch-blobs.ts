@@ -86,8 +86,11 @@ async function writeFetched(
   })
   try {
     for (let head = await readHead(body); head !== undefined; head = await readHead(body)) {
-      const { ordinal, lengthBytes, sizeBytes } = head
+      const { ordinal, offset, lengthBytes, sizeBytes } = head
       const patched = targets.patchedPath(ordinal)
+      // Writing there would make a file of any length, which would then be read to its end.
+      if (patched !== undefined && offset + sizeBytes > tree.sizeBytes(ordinal))
+        throw new RangeError(`content beyond the end of entry ${ordinal}`)
       if (lengthBytes > heldBytesMax || sizeBytes > heldBytesMax)
         await receiveLong(body, head, patched)
       else await body.takeInto(await writer.add(head, patched))
