@@ -119,7 +119,10 @@ export function hintFor(error: unknown): string | undefined {
   if (lacksProject && !error.message.includes('--project'))
     return 'Name the project with --project or TROVE_PROJECT.'
   if (error instanceof StoreError) return hints[error.code]
-  if (isUntrustedCertificate(error))
+  const tlsCode = causeCodeOf(error)
+  if (/^CERT_(?:HAS_EXPIRED|NOT_YET_VALID)$/.test(tlsCode))
+    return 'Renew that certificate, or correct the clock of this machine.'
+  if (isUntrustedCertificate(tlsCode))
     return 'Set NODE_EXTRA_CA_CERTS to a PEM file of additional certificate authorities to trust.'
   if (error instanceof ProxiedNetworkError || error instanceof ProxyRefusal)
     return 'Check that variable and TROVE_URL (or --url). NO_PROXY lists hosts to reach without a proxy.'
@@ -161,9 +164,15 @@ function ownId(): string {
 
 /** Whether TLS failed because the certificate has no trusted issuer, be it the server's or that
  *  of an intercepting proxy. */
-function isUntrustedCertificate(error: unknown): boolean {
-  const cause = error instanceof NetworkError ? (error.cause as NodeJS.ErrnoException | null) : null
-  return /SELF_SIGNED_CERT|^UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF)/.test(cause?.code ?? '')
+function isUntrustedCertificate(code: string): boolean {
+  return /SELF_SIGNED_CERT|^UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF)/.test(code)
+}
+
+/** The code of the system or TLS error that made a server unreachable; empty without one. */
+function causeCodeOf(error: unknown): string {
+  const isUnreachable = error instanceof AnswerError || error instanceof ProxyRefusal
+  const cause = isUnreachable ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
+  return cause?.code ?? ''
 }
 
 /** Clients report such an error on their files as FileError. */

@@ -1,8 +1,12 @@
-/** Options of connections with TLS, which Node's agents leave as they are. */
+/** Connections with TLS: options that Node's agents leave as they are, and failures that last. */
+import { createServer as createPlainServer } from 'node:http'
 import { createServer } from 'node:https'
 import { Socket } from 'node:net'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { hintFor } from '../../src/cli/exit-status.ts'
 import { exchange } from '../../src/client/transport/answer.ts'
+import { requestBytes } from '../../src/client/transport/http.ts'
+import { createPatience } from '../../src/client/transport/patience.ts'
 import { listen } from './listen.ts'
 import { storeCertificate, storeKey } from './store-certificate.ts'
 
@@ -19,4 +23,35 @@ test('bodies over TLS are sent without delay, and silent connections are probed'
   await expect(exchange(asked)).rejects.toThrow('self-signed certificate')
   expect(noDelay).toHaveBeenCalledWith(true)
   expect(keepAlive).toHaveBeenCalledWith(true, 1000)
+})
+
+// Also with a patience of minutes, the first failure is the last.
+test('a certificate that is not trusted, and a server with the other protocol, are not tried again', async () => {
+  const connections = { secure: 0, plain: 0 }
+  const secure = createServer({ key: storeKey, cert: storeCertificate })
+  secure.on('connection', () => (connections.secure += 1))
+  const plain = createPlainServer((_, response) => response.end())
+  plain.on('connection', () => (connections.plain += 1))
+  const urls = { secure: await listen(secure), plain: await listen(plain) }
+  const failing = async (url: string): Promise<unknown> => {
+    const server = { url, token: null, patience: createPatience(60_000) }
+    return await requestBytes(server, { path: '/' }).catch((error: unknown) => error)
+  }
+  const untrusted = await failing(urls.secure.replace('http:', 'https:'))
+  expect(untrusted).toMatchObject({
+    name: 'AnswerError',
+    message: expect.stringContaining('self-signed certificate') as string,
+  })
+  expect(hintFor(untrusted)).toContain('NODE_EXTRA_CA_CERTS')
+  expect(connections.secure).toBe(1)
+  const withoutTls = await failing(urls.plain.replace('http:', 'https:'))
+  expect(withoutTls).toMatchObject({
+    name: 'AnswerError',
+    message: expect.stringContaining('does not speak TLS') as string,
+  })
+  expect(connections.plain).toBe(1)
+  expect(await failing(urls.secure)).toMatchObject({
+    name: 'AnswerError',
+    message: expect.stringContaining('speaks TLS') as string,
+  })
 })

@@ -48,8 +48,8 @@ export interface Answer {
  *  lost. The system would try for two minutes. */
 const connectMsDefault = 15_000
 
-/** Sends a request and waits for the head of its response. Errors: NetworkError, ProxyRefusal,
- *  those of `body`, the signal's. */
+/** Sends a request and waits for the head of its response. Errors: NetworkError; AnswerError or
+ *  ProxyRefusal where TLS fails for good; those of `body`, the signal's. */
 export async function exchange(
   { url, method, headers: given, body, signal, proxy, idleMs = limits.idleExchangeMs }: Exchange,
   connectMs = connectMsDefault,
@@ -105,7 +105,7 @@ export async function exchange(
     const mayBeTls = !isSecure && !proxy && !request.reusedSocket
     const isTls = mayBeTls && isCut(error) && (await speaksTls(url))
     signal?.throwIfAborted()
-    throw unreachable(url, proxy, isTls ? new Error(tlsHint) : error)
+    throw unreachable(url, proxy, isTls ? new TlsFault(tlsHint) : error)
   }
 }
 
@@ -129,17 +129,31 @@ function endWhenIdle(request: ClientRequest, idleMs: number): void {
   })
 }
 
-function unreachable(url: URL, proxy: Exchange['proxy'], cause: unknown): NetworkError {
-  const what = `${url.origin} cannot be reached`
-  return proxy
-    ? new ProxiedNetworkError(`${what} through ${describeProxy(proxy)}: ${reasonOf(cause)}`, {
-        cause,
-      })
-    : new NetworkError(`${what}: ${reasonOf(cause)}`, { cause })
+function unreachable(url: URL, proxy: Exchange['proxy'], cause: unknown): Error {
+  const way = proxy ? ` through ${describeProxy(proxy)}` : ''
+  const message = `${url.origin} cannot be reached${way}: ${reasonOf(cause)}`
+  const [Lasting, Passing] = proxy
+    ? [ProxyRefusal, ProxiedNetworkError]
+    : [AnswerError, NetworkError]
+  return isLasting(cause) ? new Lasting(message, { cause }) : new Passing(message, { cause })
+}
+
+/** What listens there speaks TLS, or does not, other than the URL says. */
+class TlsFault extends Error {}
+
+/** Whether a connection fails however often it is tried: until somebody changes a certificate, a
+ *  trusted authority, a clock or the URL. */
+function isLasting(cause: unknown): boolean {
+  if (cause instanceof TlsFault || speaksNoTls(cause)) return true
+  return /CERT|^INVALID_CA|^UNABLE_TO_VERIFY_LEAF/.test((cause as NodeJS.ErrnoException).code ?? '')
+}
+
+function speaksNoTls(cause: unknown): boolean {
+  return cause instanceof Error && /wrong version number/i.test(cause.message)
 }
 
 function reasonOf(cause: unknown): string {
-  if (cause instanceof Error && /wrong version number/i.test(cause.message))
+  if (speaksNoTls(cause))
     return 'what listens there does not speak TLS; a server without it has an http:// URL'
   // OpenSSL's messages end with a line feed.
   return (cause instanceof Error ? cause.message || cause.name : String(cause)).trim()

@@ -164,7 +164,7 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
     const place = answer.header('location') ?? 'another address'
     return new AnswerError(
       `${server.url} cannot be reached: it responded ${status}, a redirect to ${place}`,
-      status,
+      { status },
     )
   }
   const text = (await answer.bytes()).toString()
@@ -192,7 +192,7 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
   if (status === 401) return unauthenticated(reason)
   if (status === 403) return forbidden(reason)
   // A 404 from something other than Trove says nothing about artifacts.
-  return mayPass(status) ? new NetworkError(reason) : new AnswerError(reason, status)
+  return mayPass(status) ? new NetworkError(reason) : new AnswerError(reason, { status })
 }
 
 /** Parses a problem response; undefined when the text is none, for example when a proxy

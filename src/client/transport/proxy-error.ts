@@ -18,7 +18,8 @@ export interface ServerAddress {
 /** A NetworkError on a connection through a proxy. */
 export class ProxiedNetworkError extends NetworkError {}
 
-/** A proxy refused the request, or responded in place of the server. Retrying is pointless. */
+/** A proxy refused the request, or responded in place of the server, or TLS fails for good on the
+ *  way through it. Retrying is pointless. */
 export class ProxyRefusal extends Error {
   override readonly name = 'ProxyRefusal'
 }
