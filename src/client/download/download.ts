@@ -276,11 +276,11 @@ async function fetchAndPlace(
       ...known,
       unsettled: [...sorted.unknown, ...sorted.changed],
     })
-    const moved = await moving
+    noteMoved(downloading, await moving)
+    correctModes(downloading, [...sorted.inOtherMode, ...present])
+    // Last, because a mode may forbid entering the directory.
     setModes(directories.paths)
     checkOwnership()
-    noteMoved(downloading, moved)
-    correctModes(downloading, [...sorted.inOtherMode, ...present])
     await remembering.save(downloading.findings.stats)
     return deletedPaths
   } catch (error) {
