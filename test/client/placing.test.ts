@@ -1,5 +1,5 @@
 /** What other programs do to DEST while a download puts its files into their places. */
-import { renameSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
@@ -41,6 +41,25 @@ test.each<TreeSpec>([{ 'd/file': 'f' }, { 'd/new/file': 'f' }, { 'd/link': '-> k
     })
     await expect(downloading).rejects.toThrow('is no longer a directory')
     expect(Object.keys(await describeTree(outside)).toSorted()).toEqual(['d', 'd/kept'])
+  },
+)
+
+test.each(['d', 'd/file', 'd/in'])(
+  'no mode is set through a symlink that replaces %s',
+  async (replaced) => {
+    // The upload has the default modes, and what is outside would get them.
+    const back = await makeDirectory({ 'd/file': 'f', 'd/in/file': 'i' })
+    const outside = await makeDirectory({ 'd/file': 'f', 'd/in/file': 'i' })
+    const paths = ['d', 'd/file', 'd/in', 'd/in/file']
+    for (const root of [back, outside])
+      for (const path of paths) chmodSync(join(root, path), path.endsWith('file') ? 0o600 : 0o700)
+    const before = await describeTree(outside)
+    const downloading = download({ 'd/file': 'f', 'd/in/file': 'i', new: 'n' }, back, () => {
+      rmSync(join(back, replaced), { recursive: true })
+      symlinkSync(join(outside, replaced), join(back, replaced))
+    })
+    await expect(downloading).rejects.toThrow('another program changed it')
+    expect(await describeTree(outside)).toEqual(before)
   },
 )
 

@@ -2,7 +2,7 @@
  *  is examined: symlinks to directories are not followed. */
 import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
-import { FileError } from '../files/file-error.ts'
+import { becameAnother, FileError } from '../files/file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { partialName, workName } from './partial-owner.ts'
 import { createSpeller, createSpellingCheck } from './spelling.ts'
@@ -227,8 +227,7 @@ export function createOpenedDirectories(root: string): OpenedDirectories {
     open: (path) => {
       if (paths.has(path)) return
       const directory = join(root, path)
-      if (!isReal(path))
-        throw new FileError(directory, 'is no longer a directory: another program changed it')
+      if (!isReal(path)) throw becameAnother(directory, 'directory')
       makeWritable(directory)
       paths.add(path)
     },

@@ -1,10 +1,10 @@
 /** Permissions of directories: those that are entries have a mode in the tree; those that only
  *  paths imply have the default mode. */
-import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { defaultDirectoryMode } from '../../core/manifest/entry.ts'
-import { parentOf, tryLstat } from '../files/real-directories.ts'
+import { createRealDirectories, parentOf, tryLstat } from '../files/real-directories.ts'
+import { becameAnother } from '../files/file-error.ts'
 import { isMode, setMode } from '../files/system.ts'
 import type { Downloading } from './downloading.ts'
 import type { FetchedTree } from './tree-columns.ts'
@@ -61,12 +61,16 @@ export async function compareDirectoryModes(
     odd.push(...oddSeen.filter((path) => own.has(path) || asked.has(path)))
   }
   return (opened) => {
+    const modes = new Map<string, number>()
+    // Fetching can take long: what has become a symlink would lead out of DEST.
+    const isReal = createRealDirectories(root, (path, { mode }) => modes.set(path, mode))
     // Deepest first, because a mode may forbid entering the directory.
     for (const path of [...odd, ...opened].toSorted((a, b) => b.length - a.length)) {
       // DEST itself is not an entry.
       if (path === '') continue
       const directory = join(root, path)
-      if (!isMode(lstatSync(directory).mode, modeOf(path))) setMode(directory, modeOf(path))
+      if (!isReal(path)) throw becameAnother(directory, 'directory')
+      if (!isMode(modes.get(path)!, modeOf(path))) setMode(directory, modeOf(path))
     }
   }
 }

@@ -9,6 +9,8 @@ import type { CheckedCache } from '../cache/check-cached.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import { notKnown, type KnownFiles } from './known-files.ts'
 import { isSettledAsMade } from '../files/racy.ts'
+import { becameAnother } from '../files/file-error.ts'
+import { createRealDirectories, parentOf } from '../files/real-directories.ts'
 import { isMode, setMode } from '../files/system.ts'
 import { hashPresent } from './hash-present.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
@@ -106,14 +108,20 @@ export function note(
   findings.modes[ordinal] = tree.mode(ordinal)
 }
 
-/** Corrects the modes of files that were there with the right content. Call after `keepSettled`. */
+/** Corrects the modes of files that were there with the right content. Call after `keepSettled`.
+ *  Errors: FileError. */
 export function correctModes(
   { tree, destination, findings }: Downloading,
   ordinals: readonly number[],
 ): void {
+  // Fetching can take long: what has become a symlink would lead out of DEST.
+  const isReal = createRealDirectories(destination.root)
   for (const ordinal of ordinals) {
     if (isMode(findings.modes[ordinal]!, tree.mode(ordinal))) continue
-    setMode(join(destination.root, tree.path(ordinal)), tree.mode(ordinal))
+    const path = tree.path(ordinal)
+    const file = join(destination.root, path)
+    if (!isReal(parentOf(path)) || !lstatSync(file).isFile()) throw becameAnother(file, 'file')
+    setMode(file, tree.mode(ordinal))
     // The ctime is new, so the cached stats no longer hold.
     findings.stats[ordinal * statColumns] = Number.NaN
   }

@@ -35,6 +35,11 @@ export function changedWhileUploading(path: string): FileError {
   )
 }
 
+/** Something in DEST is not what it was when the download examined it. */
+export function becameAnother(path: string, kind: 'directory' | 'file'): FileError {
+  return new FileError(path, `is no longer a ${kind}: another program changed it`)
+}
+
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW
 
 /** Opens a file for reading. If something else has taken its place, neither waits for a pipe nor
