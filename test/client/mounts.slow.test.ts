@@ -80,6 +80,17 @@ test('a copy without enough space is reported by path and leaves nothing, and fe
   expect(await describeTree(back)).toMatchObject({ 'there/large': wanted['there/large'] })
 })
 
+test('a mount point that --delete would remove is reported, and nothing is removed', async () => {
+  await makeTree(back, { 'here/extra/mounted/kept': null, other: 'o' })
+  mount(join(back, 'here/extra/mounted'))
+  await writeFile(join(back, 'here/extra/mounted/file'), 'f')
+  const before = await describeTree(back)
+  await expect(client.download({ artifact, destination: back, delete: true })).rejects.toThrow(
+    `${join(back, 'here/extra/mounted')} is a mount point`,
+  )
+  expect(await describeTree(back)).toEqual(before)
+})
+
 test('a read-only DEST works when it is complete, and is reported as read-only otherwise', async () => {
   mount(back)
   await bringTo(back)

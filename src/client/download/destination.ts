@@ -1,6 +1,6 @@
 /** The state of a download's directory before the download changes anything. Nothing outside it
  *  is examined: symlinks to directories are not followed. */
-import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs'
+import { type Dirent, lstatSync, readdirSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { becameAnother, FileError } from '../files/file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
@@ -235,32 +235,29 @@ export function createOpenedDirectories(root: string): OpenedDirectories {
 }
 
 /** Rejects a deletion that would remove a Git repository, at whatever depth. Uploads leave out
- *  `.git` by default, so the artifact of a checkout lacks it, and unpushed work would be lost.
+ *  `.git` by default, so the artifact of a checkout lacks it, and unpushed work would be lost. Or
+ *  one that would remove a mount point, which fails, but only after other things have been removed.
  *  Errors: FileError, also for a directory that cannot be searched. */
-export function refuseRepositories({ root, extras }: Destination): void {
+export function refuseRemoving({ root, extras }: Destination): void {
   for (const extra of extras) {
-    for (const path of pathsInBytes(join(root, extra))) {
-      const repository = findRepository(Buffer.from(path))
-      if (repository !== undefined)
-        throw new FileError(
-          repository.toString(),
-          'is a Git repository, which --delete would remove: remove it first, or download to another directory',
-        )
-    }
+    const { dev } = statSync(join(root, parentOf(extra)))
+    for (const path of pathsInBytes(join(root, extra))) refuseBelow(Buffer.from(path), dev)
   }
 }
 
-/** Returns the path of a `.git` that is at `path` or below it. */
-function findRepository(path: Buffer): Buffer | undefined {
-  if (path.subarray(-5).toString() === '/.git') return path
-  const names = listing(path.toString(), () =>
-    lstatSync(path).isDirectory() ? readdirSync(path, 'buffer') : [],
-  )
-  for (const name of names) {
-    const found = findRepository(childOf(path, name))
-    if (found !== undefined) return found
-  }
-  return undefined
+/** `device` is that of the directory which holds the path. */
+function refuseBelow(path: Buffer, device: number): void {
+  if (path.subarray(-5).toString() === '/.git') throw irremovable(path, 'Git repository', 'remove')
+  const [held] = listing(path.toString(), () => [lstatSync(path)])
+  if (held?.isDirectory() !== true) return
+  if (held.dev !== device) throw irremovable(path, 'mount point', 'unmount')
+  for (const name of listing(path.toString(), () => readdirSync(path, 'buffer')))
+    refuseBelow(childOf(path, name), device)
+}
+
+function irremovable(path: Buffer, kind: string, remedy: string): FileError {
+  const reason = `is a ${kind}, which --delete would remove: ${remedy} it first, or download to another directory`
+  return new FileError(path.toString(), reason)
 }
 
 /** Removes what the tree does not have. Returns the number of paths, a directory counting as

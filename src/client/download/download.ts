@@ -19,7 +19,7 @@ import {
   place,
   recallDestination,
   refuseReplacing,
-  refuseRepositories,
+  refuseRemoving,
   removeExtras,
 } from './destination.ts'
 import {
@@ -220,7 +220,7 @@ function readDestination(
   const isMostlyKnown = deletes !== true && unknown.length < unknownShare * wanted.length
   const recalled = isMostlyKnown ? recallDestination(root, tree, unknown) : undefined
   const destination = recalled ?? examineDestination(root, tree, wanted)
-  if (deletes === true) refuseRepositories(destination)
+  if (deletes === true) refuseRemoving(destination)
   else refuseReplacing(destination, tree, wanted)
   return destination
 }
