@@ -48,6 +48,20 @@ async function openPool(
   return pool
 }
 
+/** Takes the places of a thread with uploads whose bodies go on until `end` is called. */
+function occupy({ run }: TestStore, pool: IngestPool): { end(): Promise<void> } {
+  const bodies = Array.from({ length: 8 }, () => new PassThrough())
+  const uploads = bodies.map(
+    async (body, index) => await pool.run(jobOf(run, `slow-${index}`, 'file', Date.now()), body),
+  )
+  return {
+    end: async () => {
+      for (const body of bodies) body.end('content')
+      await Promise.all(uploads)
+    },
+  }
+}
+
 test('an upload waits while no thread can replace one that ended, and then completes', async () => {
   const { directory, ports, run } = await openStore()
   const threads: Worker[] = []
@@ -82,8 +96,7 @@ test('a waiting upload whose sender goes away fails at once, and its place is fr
   const store = await openStore()
   const pool = await openPool(store, () => undefined)
   const job = (name: string): IngestJob => jobOf(store.run, name, 'file', Date.now())
-  const bodies = Array.from({ length: 8 }, () => new PassThrough())
-  const running = bodies.map(async (body, index) => await pool.run(job(`running-${index}`), body))
+  const occupation = occupy(store, pool)
   const gone = new AbortController()
   const unread = new PassThrough()
   const leaving = pool.run(job('leaving'), unread, gone.signal)
@@ -91,8 +104,7 @@ test('a waiting upload whose sender goes away fails at once, and its place is fr
   gone.abort(new Error('gone'))
   await expect(leaving).rejects.toThrow('gone')
   expect(unread.destroyed).toBe(true)
-  for (const body of bodies) body.end('content')
-  await Promise.all(running)
+  await occupation.end()
   expect(await staying).toMatchObject({ created: true })
   const { artifacts } = await store.metadata.listArtifacts(
     {},
@@ -139,10 +151,7 @@ test('blobs that arrived before their request broke off stay, even if the reques
   const store = await openStore()
   const pool = await openPool(store, () => undefined)
   const session = await openSession(store, 'acme/app')
-  const bodies = Array.from({ length: 8 }, () => new PassThrough())
-  const slow = bodies.map(async (body, index) => {
-    return await pool.run(jobOf(store.run, `slow-${index}`, 'file', Date.now()), body)
-  })
+  const occupation = occupy(store, pool)
   const content = Buffer.from('complete')
   const breaking = async function* (): AsyncGenerator<Buffer> {
     yield await Promise.resolve(record(content))
@@ -156,26 +165,21 @@ test('blobs that arrived before their request broke off stay, even if the reques
   )
   await expect(sending).rejects.toThrow('broken off')
   expect(await store.metadata.claimSentBlobs(session.id, [digestOf(content)])).toHaveLength(1)
-  for (const each of bodies) each.end('content')
-  expect(await Promise.all(slow)).toHaveLength(8)
+  await occupation.end()
 })
 
 test('the file of a body that had to wait is closed, even if its job fails before the end of it', async () => {
   const store = await openStore()
   const pool = await openPool(store, () => undefined)
   const session = await openSession(store, 'acme/app')
-  const bodies = Array.from({ length: 8 }, () => new PassThrough())
-  const slow = bodies.map(async (body, index) => {
-    return await pool.run(jobOf(store.run, `slow-${index}`, 'file', Date.now()), body)
-  })
+  const occupation = occupy(store, pool)
   const send = async (sessionId: string): Promise<unknown> => {
     const job = { step: 'blobs', sessionId, sentOnly: false, projectId: session.projectId } as const
     return await pool.negotiate(job, Readable.from([Buffer.alloc(1024 * 1024, 0xff)]))
   }
   await expect(send('0'.repeat(32))).rejects.toMatchObject({ code: 'session_ended' })
   await expect(send(session.id)).rejects.toMatchObject({ code: 'invalid_request' })
-  for (const each of bodies) each.end('content')
-  await Promise.all(slow)
+  await occupation.end()
   await expect.poll(() => openFilesIn(join(store.directory, 'staging'))).toBe(0)
 })
 

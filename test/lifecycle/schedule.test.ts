@@ -11,14 +11,17 @@ import { limits } from '../../src/core/limits.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { planCollection } from '../../src/lifecycle/collect/collect.ts'
 import { openDiskSpace } from '../../src/lifecycle/disk-space.ts'
-import { createJobs } from '../../src/lifecycle/background/jobs.ts'
+import { createJobs, type Jobs } from '../../src/lifecycle/background/jobs.ts'
 import { type Maintenance, startMaintenance } from '../../src/lifecycle/maintenance.ts'
 import { type Schedule, startSchedule } from '../../src/lifecycle/schedule.ts'
-import { startBackgroundJobs } from '../../src/lifecycle/background/background-jobs.ts'
+import {
+  type BackgroundJobsOptions,
+  startBackgroundJobs,
+} from '../../src/lifecycle/background/background-jobs.ts'
 import { createLog, type Log } from '../../src/log.ts'
 import { createSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
 import { githubToken } from '../core/made-up-secrets.ts'
-import { openStore } from '../ingest/open-store.ts'
+import { openStore, type TestStore } from '../ingest/open-store.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
 import { testDirectory } from '../temporary-directory.ts'
 import { noCapture } from '../no-capture.ts'
@@ -250,6 +253,32 @@ async function settle(isSettled: () => boolean): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
 }
 
+/** Fakes timers from then on. */
+function startJobs(
+  { directory, metadata }: TestStore,
+  settings: Pick<BackgroundJobsOptions, 'scrubIntervalMs' | 'secrets'>,
+): { jobs: Jobs; lines: Line[] } {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const { log, lines } = keptLog()
+  const jobs = createJobs({ now: Date.now, log })
+  const backgroundJobs = startBackgroundJobs({
+    dataDir: directory,
+    packPlace: { kind: 'directory', directory: join(directory, 'cas') },
+    findSuccessor: async () => undefined,
+    sharedLog: createSharedLog(),
+    jobs,
+    metadata,
+    log,
+    snapshotIntervalMs: null,
+    changesIntervalMs: 1000,
+    capture: noCapture,
+    scrubBytesPerSecond: null,
+    ...settings,
+  })
+  onTestFinished(() => backgroundJobs.close())
+  return { jobs, lines }
+}
+
 describe('scheduled scrub', () => {
   test('reads what is due, logs damage, and appears as a job', async () => {
     vi.useRealTimers()
@@ -260,25 +289,7 @@ describe('scheduled scrub', () => {
     const database = new SqliteDatabase(join(store.directory, 'trove.db'))
     database.exec('UPDATE packs SET created_at = 1, verified_at = 1')
     database.close()
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const { log, lines } = keptLog()
-    const jobs = createJobs({ now: Date.now, log })
-    const backgroundJobs = startBackgroundJobs({
-      dataDir: store.directory,
-      packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
-      findSuccessor: async () => undefined,
-      sharedLog: createSharedLog(),
-      jobs,
-      metadata: store.metadata,
-      log,
-      scrubIntervalMs: 30 * 24 * hour,
-      snapshotIntervalMs: null,
-      changesIntervalMs: 1000,
-      capture: noCapture,
-      scrubBytesPerSecond: null,
-      secrets: false,
-    })
-    onTestFinished(() => backgroundJobs.close())
+    const { jobs, lines } = startJobs(store, { scrubIntervalMs: 30 * 24 * hour, secrets: false })
     await vi.advanceTimersByTimeAsync(1.1 * limits.scrubRoundMs)
     await vi.waitFor(() => expect(jobs.list()).toMatchObject([{ endedAt: expect.any(Number) }]), {
       timeout: 20_000,
@@ -304,25 +315,7 @@ describe('the scheduled scan for secrets', () => {
       fileName: 'ci.log',
       expiresAt: Date.now() + hour,
     })
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const { log, lines } = keptLog()
-    const jobs = createJobs({ now: Date.now, log })
-    const backgroundJobs = startBackgroundJobs({
-      dataDir: store.directory,
-      packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
-      findSuccessor: async () => undefined,
-      sharedLog: createSharedLog(),
-      jobs,
-      metadata: store.metadata,
-      log,
-      scrubIntervalMs: null,
-      snapshotIntervalMs: null,
-      changesIntervalMs: 1000,
-      capture: noCapture,
-      scrubBytesPerSecond: null,
-      secrets: true,
-    })
-    onTestFinished(() => backgroundJobs.close())
+    const { lines } = startJobs(store, { scrubIntervalMs: null, secrets: true })
     await vi.advanceTimersByTimeAsync(1.1 * limits.secretRoundMs)
     await vi.waitFor(() => expect(lines).toMatchObject([{ message: 'secrets', secrets: 1 }]), {
       timeout: 20_000,
