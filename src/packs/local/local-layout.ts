@@ -1,6 +1,6 @@
 /** The CAS directory on disk: its paths, its format file, its 2-hex directories. */
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { invalidRequest, type StoreError } from '../../core/errors.ts'
 import { type PackFileSystem, makeDirectory, readSmallFile, writeInPlace } from './file-system.ts'
 import { formatName, packFormat, sealedPackPath } from '../pack-layout.ts'
@@ -21,14 +21,14 @@ export interface LocalPaths {
 export function createLocalPaths(directory: string): LocalPaths {
   const sealed = join(directory, 'packs')
   const staging = join(directory, 'staging', 'packs')
-  const fanOut = (name: PackName): string => join(sealed, name.slice(0, 2))
+  const sealedPack = (name: PackName): string => join(directory, sealedPackPath(name))
   return {
     directory,
     format: join(directory, formatName),
     sealed,
     staging,
-    fanOut,
-    sealedPack: (name) => join(directory, sealedPackPath(name)),
+    fanOut: (name) => dirname(sealedPack(name)),
+    sealedPack,
     stagedPack: (name) => join(staging, `${name}.zip`),
     staged: (file) => join(staging, file),
   }

@@ -1,9 +1,8 @@
 /** Tokens that are void before they end. */
-import { and, count, eq, isNull, lte, type SQL, sql } from 'drizzle-orm'
+import { and, count, eq, lte, sql } from 'drizzle-orm'
 import { revokedProjects, revokedTokens } from '../../../../schema/tokens.ts'
 import { tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
-import type { ProjectName } from '../../../core/run/run.ts'
 import type { Revocations, RevocationMetadata, RevokedToken } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -14,12 +13,12 @@ export function createRevocationMethods(
   audit: AuditLog,
 ): RevocationMetadata {
   const { orm, write } = connection
-  const ofProject = (project: ProjectName | null): SQL =>
-    project === null ? isNull(revokedTokens.project) : eq(revokedTokens.project, project)
   const requireRoom = ({ project, holder, isSession }: RevokedToken): void => {
-    const ofHolder =
-      holder === null ? isNull(revokedTokens.holder) : eq(revokedTokens.holder, holder)
-    const ofKind = and(ofProject(project), ofHolder, eq(revokedTokens.isSession, isSession))
+    const ofKind = and(
+      sql`${revokedTokens.project} IS ${project}`,
+      sql`${revokedTokens.holder} IS ${holder}`,
+      eq(revokedTokens.isSession, isSession),
+    )
     const counted = orm.select({ held: count() }).from(revokedTokens).where(ofKind).get()
     if (counted!.held <= limits.revokedTokensMax) return
     const what = project ?? (holder === null ? 'administrators' : 'this person')
@@ -56,7 +55,10 @@ export function createRevocationMethods(
           .run()
         // Individual revocations covered by this are no longer needed. One of a token issued by a
         // clock that ran ahead is not covered and stays.
-        const covered = and(ofProject(project), lte(revokedTokens.issuedAt, issuedUntil))
+        const covered = and(
+          eq(revokedTokens.project, project),
+          lte(revokedTokens.issuedAt, issuedUntil),
+        )
         orm.delete(revokedTokens).where(covered).run()
         audit.record(author, { kind: 'revoke-all', project, details: { issuedUntil } })
       })
