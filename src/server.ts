@@ -8,6 +8,7 @@ import { adminGrant, mintToken } from './auth/tokens.ts'
 import type { Config } from './config/config.ts'
 import { type Cleanup, cleanUp } from './core/clean-up.ts'
 import { limits } from './core/limits.ts'
+import { hourMs } from './core/units.ts'
 import { lockDataDir } from './metadata/sqlite/data-lock.ts'
 import { createApp } from './http/app.ts'
 import type { AppContext } from './http/context.ts'
@@ -292,6 +293,6 @@ function startBackground(
 }
 
 async function signInUrlOf(keys: Keys, origin: string, now: number): Promise<string> {
-  const token = await mintToken(keys.tokens, adminGrant(now, 60 * 60 * 1000), 'sign-in')
+  const token = await mintToken(keys.tokens, adminGrant(now, hourMs), 'sign-in')
   return `${origin}/sign-in?token=${token}`
 }

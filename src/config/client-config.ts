@@ -7,6 +7,7 @@ import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parseProjectName, type ProjectName, type RunFacts } from '../core/run/run.ts'
 import { readTokenClaims } from '../core/access/token-claims.ts'
+import { dayMs, hourMs } from '../core/units.ts'
 import { defaultCacheDir } from './default-directories.ts'
 import { type Login, type Logins, noLogins } from './logins.ts'
 import { readProxy } from './proxy-environment.ts'
@@ -91,8 +92,8 @@ export function clientConfigOf(
     url,
     urlFrom,
     proxy: readProxy(source, url),
-    idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleExchangeMs, 1000, 60 * 60 * 1000),
-    retryMs: source.duration('TROVE_RETRY', 0, 0, 24 * 60 * 60 * 1000),
+    idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleExchangeMs, 1000, hourMs),
+    retryMs: source.duration('TROVE_RETRY', 0, 0, dayMs),
     token,
     tokenFrom,
     idToken,

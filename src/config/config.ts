@@ -12,7 +12,7 @@ import type { ProjectAccess } from '../core/access/project-access.ts'
 import type { ConflictPolicy } from '../core/policy/project-policy.ts'
 import type { RetentionPolicy } from '../core/policy/retention.ts'
 import { parseTrustedIssuers, type TrustedIssuer } from '../core/access/trusted-issuers.ts'
-import { dayMs, formatExactDuration } from '../core/units.ts'
+import { dayMs, formatExactDuration, hourMs } from '../core/units.ts'
 import { defaultDataDir, loginsFile } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
 import { type Logins, readLogins } from './logins.ts'
@@ -198,8 +198,8 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
       60_000,
       limits.uploadLifeMs,
     ),
-    downloadUrlMs: source.duration('TROVE_DOWNLOAD_URL_TTL', 6 * 60 * 60 * 1000, 60_000, 7 * dayMs),
-    idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleBodyMs, 1000, 60 * 60 * 1000),
+    downloadUrlMs: source.duration('TROVE_DOWNLOAD_URL_TTL', 6 * hourMs, 60_000, 7 * dayMs),
+    idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleBodyMs, 1000, hourMs),
     workers: source.integer('TROVE_WORKERS', defaultWorkers(), 1, 64),
     logLevel: source.choice('TROVE_LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
   } satisfies Omit<Config, 'knownVariables' | 'unknownVariables'>
@@ -250,7 +250,7 @@ function readContentUrl(source: Settings): string | null {
 function readRetention(source: Settings): Readonly<RetentionPolicy> {
   const retention = {
     defaultMs: source.integer('TROVE_RETENTION_DAYS', 90, 1, 36_500) * dayMs,
-    minMs: source.duration('TROVE_RETENTION_MIN', 60 * 60 * 1000, 0, 365 * dayMs),
+    minMs: source.duration('TROVE_RETENTION_MIN', hourMs, 0, 365 * dayMs),
     maxMs: source.integer('TROVE_RETENTION_MAX_DAYS', 400, 1, 36_500) * dayMs,
   }
   const { defaultMs, minMs, maxMs } = retention

@@ -3,6 +3,7 @@
 import { tokenLimits } from './access/token-limits.ts'
 import { recordLimits } from './run/record-limits.ts'
 import { secretLimits } from './secrets/secret-limits.ts'
+import { dayMs, hourMs } from './units.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -154,7 +155,7 @@ export const limits = {
   artifactsPerRunMax: 10_000,
 
   /** Lifetime of the staged bytes and leases of a stock upload that never finished. */
-  uploadLifeMs: 24 * 60 * 60 * 1000,
+  uploadLifeMs: dayMs,
   /** Uploads in progress that pages can show: some megabytes of memory. */
   arrivalsMax: 10_000,
   /** Open uploads of one project, including those abandoned less than a day ago: a thousand
@@ -162,9 +163,9 @@ export const limits = {
    *  TROVE_MAX_OPEN_UPLOADS. */
   openUploadsMax: 10_000,
   /** Age at which another job's unfinished upload of the same name may be replaced by a new one. */
-  uploadTakeoverMs: 60 * 60 * 1000,
+  uploadTakeoverMs: hourMs,
   /** How long a session's lease on blobs lasts without contact. */
-  leaseMs: 24 * 60 * 60 * 1000,
+  leaseMs: dayMs,
   /** Concurrent connections, if enough files may be open: a thousand jobs with ten each. */
   connectionsMax: 10_000,
   /** Requests without a credential in progress. Setting: TROVE_PUBLIC_REQUESTS. */
@@ -190,15 +191,15 @@ export const limits = {
   /** Time after that for bodies to end in the way that signals failure to their client. */
   endingMs: 2000,
   /** How long a deletion can be undone. Setting: TROVE_UNDO. */
-  undoMs: 60 * 60 * 1000,
+  undoMs: hourMs,
   /** How long history is kept: tombstones of artifacts, records of runs since they were last
    *  updated, and finally the runs; as long as GitHub keeps logs by default. Setting:
    *  TROVE_HISTORY_DAYS. */
-  historyMs: 90 * 24 * 60 * 60 * 1000,
+  historyMs: 90 * dayMs,
   /** Resolution of the time at which a run was last used. */
-  runUseMs: 60 * 60 * 1000,
+  runUseMs: hourMs,
   /** Interval between rounds of expire, sweep and compact. Setting: TROVE_GC_INTERVAL. */
-  gcIntervalMs: 60 * 60 * 1000,
+  gcIntervalMs: hourMs,
   /** How long a successful write to the disk counts as proof that the store can be written. Each
    *  proof costs a sync, and anybody may ask for one (`/readyz`). */
   writeProbeMs: 5000,
@@ -211,9 +212,9 @@ export const limits = {
    *  as the jump, up to `clockWaitMs`; for jumps of a day or more, `clockWaitShare` of the jump, up
    *  to `clockWaitMsMax`. A wrong clock is usually corrected within minutes of a start, or when
    *  somebody notices that everything has expired. */
-  clockWaitMs: 60 * 60 * 1000,
+  clockWaitMs: hourMs,
   clockWaitShare: 1 / 24,
-  clockWaitMsMax: 12 * 60 * 60 * 1000,
+  clockWaitMsMax: 12 * hourMs,
   /** How long a pack stays after its last live copy is gone, in addition to waiting for the last
    *  reader that may know it: time to notice a mistake. `gc --now` skips it. */
   deadPackGraceMs: 10 * 60 * 1000,
@@ -232,7 +233,7 @@ export const limits = {
   recoveryBlobsMax: 16_384,
   /** How long a running server waits for the row of a sealed pack, or for an unsealed one to grow,
    *  before it treats it as debris. */
-  debrisGraceMs: 24 * 60 * 60 * 1000,
+  debrisGraceMs: dayMs,
   /** Artifacts that get a new version in one transaction (0.4 s) when a blob takes another copy. */
   healedArtifactsMax: 50_000,
   /** Size of one scrub read; copies up to this size are checked in memory. */
@@ -241,11 +242,11 @@ export const limits = {
   scrubBytesPerSecond: 8 * MiB,
   /** Age of a pack's last verification at which background scrub reads it again. Setting:
    *  TROVE_SCRUB_INTERVAL. */
-  scrubIntervalMs: 30 * 24 * 60 * 60 * 1000,
+  scrubIntervalMs: 30 * dayMs,
   /** How often background scrub checks whether a pack is due. */
   scrubRoundMs: 10 * 60 * 1000,
   /** Settings: TROVE_SNAPSHOT_INTERVAL, and of what changed since TROVE_CHANGES_INTERVAL. */
-  snapshotIntervalMs: 60 * 60 * 1000,
+  snapshotIntervalMs: hourMs,
   changesIntervalMs: 10_000,
   /** Damaged artifacts, and paths of each, that a scrub report names; the rest are only counted. */
   scrubArtifactsNamedMax: 100,
@@ -275,9 +276,9 @@ export const limits = {
   /** How often the background records usage; a point covers an hour and keeps the last value. */
   usageRoundMs: 10 * 60 * 1000,
   /** Points of the whole store are an hour apart for this long, and a day apart before that. */
-  usageHoursMs: 7 * 24 * 60 * 60 * 1000,
+  usageHoursMs: 7 * dayMs,
   /** How far back usage is kept: a year, plus some to compare with. */
-  usageHistoryMs: 400 * 24 * 60 * 60 * 1000,
+  usageHistoryMs: 400 * dayMs,
   /** Points in one response: 400 days plus a week of hours are 568. */
   usagePointsMax: 600,
   /** Projects whose usage one transaction records: about 5 ms. */

@@ -18,7 +18,8 @@ const sizeUnits: Record<string, number> = {
   tb: 1000 ** 4,
 }
 
-/** Milliseconds in a day. Not a product: bundlers for browsers keep an unused one. */
+/** Milliseconds. Not products: bundlers for browsers keep an unused one. */
+export const hourMs: number = 3_600_000
 export const dayMs: number = 86_400_000
 
 const durationUnits: Record<string, number> = {
@@ -109,7 +110,6 @@ export function formatDuration(ms: number): string {
 
 /** Formats `90 days`, `36 hours`; below an hour like `formatDuration`. */
 export function formatPeriod(ms: number): string {
-  const hourMs = 60 * 60 * 1000
   if (ms % dayMs === 0 || ms >= 10 * dayMs) return counted(Math.round(ms / dayMs), 'day')
   return ms >= hourMs ? counted(Math.round(ms / hourMs), 'hour') : formatDuration(ms)
 }

@@ -1,4 +1,5 @@
 /** Bounds on what is recorded of runs; the part of `limits.ts` that is about them. */
+import { hourMs } from '../units.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -29,7 +30,7 @@ export const recordLimits = {
   /** Bytes of logs that a run page shows; the rest is behind a link. */
   shownLogBytesMax: 1 * MiB,
   /** A run silent for this long is stale, whatever it reported. `trove run` sends heartbeats. */
-  recordSilenceMs: 60 * 60 * 1000,
+  recordSilenceMs: hourMs,
   /** Summary of one step, in bytes, and steps of a job whose summaries are kept: GitHub's bounds.
    *  All summaries and logs of a run share `runLogBytesMax`. */
   stepSummaryBytesMax: 1 * MiB,

@@ -13,6 +13,7 @@
 import { copyFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { invalidRequest } from '../../core/errors.ts'
+import { hourMs } from '../../core/units.ts'
 import { hasErrno, ignoringAbsence, translateErrno } from '../../packs/local/errno.ts'
 import {
   type PackFileSystem,
@@ -53,7 +54,7 @@ export function keyFilesOf(dataDir: string): string[] {
 
 /** How long dead packs are kept after the backup has died. Not renewed while the metadata is
  *  copied. */
-const leaseMs = 60 * 60 * 1000
+const leaseMs = hourMs
 const marker = 'trove-backup 1\n'
 const databaseFile = 'trove.db'
 

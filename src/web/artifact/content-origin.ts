@@ -12,14 +12,15 @@ import { type ReadAccess, signTarget, verifyReading } from '../../auth/signed-ur
 import type { Keys } from '../../auth/key.ts'
 import type { Config } from '../../config/config.ts'
 import { storeError } from '../../core/errors.ts'
+import { hourMs } from '../../core/units.ts'
 
 type ContentConfig = Pick<Config, 'contentUrl'>
 type HostConfig = Pick<Config, 'contentUrl' | 'publicUrl'>
 
 /** How long a document's address is valid: enough to read a report during a day. */
-const lifeMs = 12 * 60 * 60 * 1000
+const lifeMs = 12 * hourMs
 /** Addresses change once per step, so that browsers can reuse what they have cached. */
-const stepMs = 60 * 60 * 1000
+const stepMs = hourMs
 
 export const contentRoot = '/content'
 

@@ -1,7 +1,7 @@
 /** How values are shown on pages. */
 import type { Child } from 'hono/jsx'
 import { formatWireDigest, type Digest } from '../../core/bytes/digest.ts'
-import { dayMs, formatDelta, formatSizeBytes, formatCount } from '../../core/units.ts'
+import { dayMs, formatDelta, formatSizeBytes, formatCount, hourMs } from '../../core/units.ts'
 import type { Html } from './html.ts'
 
 export function Size({ bytes }: { bytes: number }): Html {
@@ -83,7 +83,7 @@ function relativeTime(at: number, now: number): string {
   const distanceMs = at - now
   const units: [Intl.RelativeTimeFormatUnit, number][] = [
     ['day', dayMs],
-    ['hour', 60 * 60 * 1000],
+    ['hour', hourMs],
     ['minute', 60 * 1000],
     ['second', 1000],
   ]

@@ -5,6 +5,7 @@ import { mayAdminister, type Person, type Principal } from '../../auth/principal
 import type { Actor } from '../../core/audit.ts'
 import { asError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { hourMs } from '../../core/units.ts'
 import { actorOf } from '../../http/access/actor.ts'
 import type { AppContext } from '../../http/context.ts'
 import type { NewAct } from '../../metadata/metadata.ts'
@@ -88,5 +89,3 @@ function createHourlyBound(): HourlyBound {
     return left === 0 ? {} : { unrecorded: left }
   }
 }
-
-const hourMs = 60 * 60 * 1000

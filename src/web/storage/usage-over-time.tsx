@@ -1,5 +1,5 @@
 /** Usage over time: its chart, and a forecast of when the disk or the quota will be full. */
-import { dayMs, formatSizeBytes, counted } from '../../core/units.ts'
+import { dayMs, formatSizeBytes, counted, hourMs } from '../../core/units.ts'
 import type { UsagePoint } from '../../metadata/metadata.ts'
 import { daysUntilFull, growthOf } from '../../stats/forecast.ts'
 import type { Html } from '../parts/html.ts'
@@ -26,7 +26,7 @@ export function UsageOverTime(view: UsageOverTimeView): Html {
 }
 
 /** Shorter histories get no chart. */
-const chartFromMs = 60 * 60 * 1000
+const chartFromMs = hourMs
 
 function spanOf(points: UsagePoint[]): number {
   return (points.at(-1)?.at ?? 0) - (points[0]?.at ?? 0)

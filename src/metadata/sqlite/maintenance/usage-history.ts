@@ -3,11 +3,10 @@
 import { and, eq, lt } from 'drizzle-orm'
 import { usagePoints } from '../../../../schema/usage-history.ts'
 import { limits } from '../../../core/limits.ts'
-import { dayMs } from '../../../core/units.ts'
+import { dayMs, hourMs } from '../../../core/units.ts'
 import type { Metadata, UsagePoint } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
-const hourMs = 60 * 60 * 1000
 const storeScope = 0
 
 export function createUsageHistoryMethods(
