@@ -104,3 +104,11 @@ function decodeEntities(text: string): string {
     return isSpace || isPrintable ? String.fromCodePoint(code) : whole
   })
 }
+
+/** For elements, and attributes in double quotes. Characters that XML 1.0 §2.2 does not allow, not
+ *  even escaped, become U+FFFD. */
+export function escapeXml(text: string): string {
+  return text
+    .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
+    .replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
+}

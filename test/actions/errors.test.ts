@@ -41,11 +41,11 @@ test('overload on blob routes is 503, and messages are escaped for XML', async (
   expect(response.status).toBe(503)
   expect(response.headers.get('x-ms-error-code')).toBe('ServerBusy')
   const message = await azureErrorResponse(
-    storeError('not_found', 'a < b & "c"', { what: 'x' }),
+    storeError('not_found', 'a < b & "c"\u0001', { what: 'x' }),
     'r',
   ).text()
   expect(message).toContain(
-    '<Code>BlobNotFound</Code><Message>a &#60; b &#38; &#34;c&#34;</Message>',
+    '<Code>BlobNotFound</Code><Message>a &#60; b &#38; &#34;c&#34;\ufffd</Message>',
   )
 })
 

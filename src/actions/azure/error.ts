@@ -2,6 +2,7 @@
  *  the text of the failed step. The SDK retries on 500 and 503 only (GITHUB-PROTOCOL §8.5), so
  *  overload is 503 and never 429. */
 import type { ErrorCode, StoreError } from '../../core/errors.ts'
+import { escapeXml } from '../../core/xml.ts'
 import { bugText } from '../../http/failure.ts'
 
 /** Azure code and status of each error code. */
@@ -58,8 +59,4 @@ function azureError(status: number, code: string, message: string): Response {
       'cache-control': 'no-store',
     },
   })
-}
-
-function escapeXml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

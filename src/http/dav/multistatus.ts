@@ -1,4 +1,5 @@
 /** Writes the response to PROPFIND (RFC 4918 §13, §14.16). */
+import { escapeXml } from '../../core/xml.ts'
 import { mediaTypeOf } from '../body/media-type.ts'
 import type { Item, Items } from './place.ts'
 import { davNamespace, type PropertyName, type Wanted } from './propfind.ts'
@@ -130,11 +131,4 @@ function propstat(elements: string, status: string): string {
 
 function davElement(name: string, value: string): string {
   return value === '' ? `<D:${name}/>` : `<D:${name}>${value}</D:${name}>`
-}
-
-/** Characters that XML 1.0 §2.2 does not allow, not even escaped, become U+FFFD. */
-function escapeXml(text: string): string {
-  return text
-    .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
-    .replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 }
