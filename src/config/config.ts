@@ -278,7 +278,7 @@ export function readClientConfig(flags: ClientFlags, env: Environment = process.
  *  environment, it uses what `trove login` stored. Errors: ConfigError, also for a logins file that
  *  is needed and cannot be used. */
 export function readCommandConfig(
-  flags: ClientFlags = {},
+  flags: ClientFlags,
   env: Environment = process.env,
 ): ClientConfig {
   let logins: Logins | undefined

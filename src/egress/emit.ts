@@ -249,7 +249,7 @@ async function damaged(reader: Reader, cuts: PageCut[], cause?: unknown): Promis
   return unreadable(cuts, cause)
 }
 
-function unreadable(cuts: PageCut[], cause?: unknown): StoreError {
+function unreadable(cuts: PageCut[], cause: unknown): StoreError {
   const paths = [...new Set(cuts.flatMap((cut) => (cut.path === null ? [] : [cut.path])))]
   const first = cuts[0]
   const place =

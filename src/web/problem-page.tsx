@@ -33,7 +33,7 @@ export function ProblemPage({
 }: {
   problem: Problem
   requestId: string
-  gone?: GoneView | undefined
+  gone: GoneView | undefined
   /** Address of the sign-in page, if another token may help. */
   signIn: string | null
   /** Whether the query of the address may be the cause. */
