@@ -62,7 +62,7 @@ export function heldAsKept({ id }: { id: number }, override?: string): Error {
 }
 
 /** An upload that asks for a name. */
-interface Wish {
+export interface Wish {
   name: string
   job: string
   onConflict: 'reject' | 'same' | 'replace' | 'replace-own'

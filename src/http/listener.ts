@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { invalidRequest } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { noteExpectation } from './body/expectation.ts'
 import { connectionsMax, createConnections } from './connections.ts'
 import { inTurn } from './in-turn.ts'
 import { rejectMalformed } from './malformed.ts'
@@ -38,9 +39,14 @@ export async function listen(
     },
   )
   const connections = createConnections()
-  const server = createServer(
-    inTurn(connections.whileBusy((request, response) => void answer(request, response))),
+  const handle = inTurn(
+    connections.whileBusy((request, response) => void answer(request, response)),
   )
+  const server = createServer(handle)
+  server.on('checkContinue', (request, response) => {
+    noteExpectation(request, response)
+    handle(request, response)
+  })
   // A large upload may take hours. Inactivity is bounded instead, by the idle timers of bodies.
   server.requestTimeout = 0
   server.headersTimeout = 60_000

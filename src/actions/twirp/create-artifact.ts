@@ -7,7 +7,7 @@ import { limits } from '../../core/limits.ts'
 import { tooManyArtifacts } from '../../core/policy/quota.ts'
 import type { AppContext } from '../../http/context.ts'
 import { requireQuota } from '../../http/upload/quota.ts'
-import type { Run } from '../../metadata/metadata.ts'
+import type { ArtifactFilter, Run } from '../../metadata/metadata.ts'
 import { conflictPolicyOf } from './conflict-policy.ts'
 import type { FinalizeQueue } from './finalize-artifact.ts'
 import { writableRun } from './job-place.ts'
@@ -26,7 +26,10 @@ export async function createArtifact(
   const { run, job } = await writableRun(context, principal, request)
   const now = context.now()
   const onConflict = await conflictPolicyOf(context, principal, run)
-  if (onConflict === 'reject') {
+  const isReplacing =
+    onConflict !== 'reject' &&
+    (await context.metadata.findNewest({ ...placeOf(run), name }, now)) !== undefined
+  if (!isReplacing) {
     await requireArtifactsLeft(context, run, now)
     // The request does not state the size; the upload adds at least one byte.
     await requireQuota(context, run.project, 1)
@@ -59,12 +62,15 @@ export async function createArtifact(
 }
 
 async function requireArtifactsLeft(context: AppContext, run: Run, now: number): Promise<void> {
-  const filter = { projectId: run.projectId, run: run.number, attempt: run.attempt }
-  const { total } = await context.metadata.listArtifacts(filter, {
+  const { total } = await context.metadata.listArtifacts(placeOf(run), {
     limit: 1,
     offset: 0,
     sort: 'newest',
     now,
   })
   if (total >= limits.artifactsPerRunMax) throw tooManyArtifacts(run.number)
+}
+
+function placeOf({ projectId, number, attempt }: Run): ArtifactFilter {
+  return { projectId, run: number, attempt }
 }

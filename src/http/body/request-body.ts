@@ -11,6 +11,7 @@ import { limits } from '../../core/limits.ts'
 import { requireStanding } from '../access/standing.ts'
 import type { BodyContext } from './body-context.ts'
 import { type AppRequest, incomingOf } from '../context.ts'
+import { askForBody, isWaitingToSend } from './expectation.ts'
 import { requireSmallShape } from './json-shape.ts'
 
 export interface BodyLimit {
@@ -131,6 +132,7 @@ export async function drainBody(c: AppRequest): Promise<boolean> {
   if (incoming === undefined || incoming.readableEnded || incoming.destroyed) return true
   // These rarely have a body, and Node discards it by itself when there is one.
   if (c.req.method === 'GET' || c.req.method === 'HEAD') return true
+  if (isWaitingToSend(incoming)) return false
   return await new Promise<boolean>((resolve) => {
     let drainedBytes = 0
     const onData = (chunk: Buffer): void => {
@@ -229,6 +231,7 @@ interface BodySource {
 function sourceOf(c: AppRequest): BodySource {
   const incoming = incomingOf(c)
   if (incoming !== undefined) {
+    askForBody(incoming)
     return {
       stream: incoming,
       // A consumer that stops early must not destroy the socket: the response still has to be sent.

@@ -13,7 +13,7 @@ import { digestField, parseBody } from '../input.ts'
 import { retentionOf } from '../artifact/retention.ts'
 import { actorOf } from '../access/actor.ts'
 import { replacementBy } from '../access/strict.ts'
-import { requireQuota } from './quota.ts'
+import { requireChance, requireQuota } from './quota.ts'
 import { uploadDestination } from './upload-destination.ts'
 
 /** An offer that its sender is allowed to make. */
@@ -102,25 +102,17 @@ export async function checkUpload(
 ): Promise<void> {
   const message = await parseBody(context, c, uploadCheckSchema)
   const project = parseProjectName(message.project)
-  const { number: run, attempt, job, name } = uploadDestination(principal, { ...message, project })
+  const destination = uploadDestination(principal, { ...message, project })
   const onConflict = message.overwrite ? await replacementBy(context, principal) : 'same'
-  const known = await context.metadata.findProject(project)
-  const holder =
-    known &&
-    (await context.metadata.findNewest({ projectId: known.id, run, attempt, name }, context.now()))
-  // The same job may be about to send the same tree again.
-  if (holder !== undefined && onConflict === 'same' && holder.job === job) return
-  if (holder !== undefined) refuseReplacement({ name, job, onConflict }, holder)
-  if (onConflict === 'same') await requireQuota(context, project, 0)
+  await requireChance(context, { ...destination, onConflict }, 0)
 }
 
 /** Early quota check; not for an upload that replaces an artifact, or repeats one, which adds
  *  nothing. Errors: quota_exceeded. */
 export async function requireRoom(context: AppContext, offered: Offered): Promise<void> {
   const { project, artifact } = offered
-  if (artifact.onConflict !== 'same') return
   const holder = await holderOf(context, offered)
-  if (holder !== undefined && isOffered(holder, offered)) return
+  if (holder !== undefined && (artifact.onConflict !== 'same' || isOffered(holder, offered))) return
   await requireQuota(context, project, artifact.tree.logicalBytes)
 }
 

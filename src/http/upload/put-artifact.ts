@@ -27,6 +27,7 @@ import {
   uploadLimit,
 } from '../body/request-body.ts'
 import { replacementBy } from '../access/strict.ts'
+import { requireChance } from './quota.ts'
 import { uploadDestination, type UploadDestination } from './upload-destination.ts'
 
 type UploadQuery = z.infer<typeof uploadQuery>
@@ -73,6 +74,10 @@ async function ingestJob(
   const from = context.clock.retentionFrom()
   const expiresAt = expiresAtOf(days === undefined ? null : { days }, retention, from)
   const facts = completeFacts(principal.facts, query)
+  const onConflict = query.overwrite ? await replacementBy(context, principal) : 'same'
+  // What the files of an archive take is not known before it is read: it can be less.
+  const addedBytes = form === 'file' ? (contentLength(c) ?? 0) : 0
+  await requireChance(context, { ...destination, onConflict }, addedBytes)
   const run = await context.metadata.ensureRun({ project, number, attempt }, facts, now)
   return {
     form,
@@ -84,7 +89,7 @@ async function ingestJob(
     fileName,
     createdAt: now,
     expiresAt,
-    onConflict: query.overwrite ? await replacementBy(context, principal) : 'same',
+    onConflict,
     by: actorOf(principal, 'api'),
     uploadId: null,
     expected: null,
