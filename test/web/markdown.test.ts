@@ -38,6 +38,19 @@ describe('headings of a document', () => {
     expect(ids.map(([, id]) => id)).toEqual(['a', 'a-1', 'a-2', 'a-3'])
   })
 
+  test.each([
+    ['other.md#Some-%C3%9Cber', '/page/other.md#user-content-some-%C3%BCber'],
+    ['docs/a.markdown?x#b"c', '/page/docs/a.markdown#user-content-b%22c'],
+    ['src/a.ts#L12', '/page/src/a.ts#L12'],
+    ['other.md#', '/page/other.md'],
+    ['a.ts#main', '/page/a.ts'],
+    ['a.ts#L1" x', '/page/a.ts'],
+  ])('of another file, and lines, are what %j leads to', async (target, href) => {
+    const link = `[x](<${target}>)`
+    for (const shown of [await render(link), String(await html`${markdownOf(link, targets)}`)])
+      expect(shown).toContain(`<a href="${href}"`)
+  })
+
   test('are what its fragments lead to, and nothing else of the page is', async () => {
     const links = '[a](#installation) [b](#Über-uns) [c](#%C3%BCber-uns) [d](#"x) [e](#)'
     const shown = await render(links)

@@ -1,6 +1,7 @@
 /** Links and images of Markdown: which targets are allowed, and where relative ones lead. */
 import type { Child } from 'hono/jsx'
 import { idOfFragment } from './heading-ids.ts'
+import { previewKindOf } from './kind.ts'
 
 export interface LinkTargets {
   /** Page of a path relative to the text's directory; undefined if the path leaves the artifact. */
@@ -32,15 +33,24 @@ function isExternal(target: string): boolean {
   return /^https?:\/\//i.test(target)
 }
 
-/** Allows only web addresses, paths within the artifact and headings of the text: no `javascript:`,
- *  no `data:`, no other fragments of the page. */
+/** Allows only web addresses, paths within the artifact with a heading or a line, and headings of
+ *  the text: no `javascript:`, no `data:`, no other fragments of a page. */
 function hrefOf(target: string, targets: LinkTargets): string | undefined {
   if (isExternal(target)) return target
-  if (target.startsWith('#') && target.length > 1 && targets.hasHeadings === true)
-    return `#${encodeURIComponent(idOfFragment(unescaped(target.slice(1))))}`
+  if (target.startsWith('#') && targets.hasHeadings === true) return headingOf(target)
   if (target.startsWith('#') || target.startsWith('//') || /^[a-z][a-z0-9+.-]*:/i.test(target))
     return undefined
-  return targets.page(decoded(target))
+  const path = decoded(target)
+  const page = targets.page(path)
+  if (page === undefined) return undefined
+  if (previewKindOf(path) === 'markdown') return page + (headingOf(target) ?? '')
+  return page + (/#L\d+$/.exec(target)?.[0] ?? '')
+}
+
+/** The fragment of the heading that a target names; undefined if it names none. */
+function headingOf(target: string): string | undefined {
+  const [, fragment] = /#(.+)$/s.exec(target) ?? []
+  return fragment && `#${encodeURIComponent(idOfFragment(unescaped(fragment)))}`
 }
 
 function decoded(target: string): string {
