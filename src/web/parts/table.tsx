@@ -2,6 +2,7 @@
  *  headings; and pagers. */
 import type { Child } from 'hono/jsx'
 import type { Html } from './html.ts'
+import { formatCount } from '../../core/units.ts'
 
 export interface Column {
   label: string
@@ -103,7 +104,7 @@ export function NumberedPager({
         </a>
       )}
       <span>
-        Page {pageNumber} of {pageCount}
+        Page {formatCount(pageNumber)} of {formatCount(pageCount)}
       </span>
       {pageNumber < pageCount && (
         <a class="button" href={hrefOf(String(pageNumber + 1))} rel="next">
