@@ -2,7 +2,7 @@
 import { AnswerError, NetworkError } from '../client/transport/network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from '../client/transport/proxy-error.ts'
 import { ConfigError } from '../config/settings.ts'
-import { asleep, type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
+import { asleep, type ErrorCode, hasCode, StoreError, hasErrno } from '../core/errors.ts'
 import { UsageError } from './arguments.ts'
 
 export const exitStatus = {
@@ -149,9 +149,10 @@ export function hintFor(error: unknown): string | undefined {
   if (isListenError(error))
     return 'Set where to listen with --host and --port (TROVE_HOST, TROVE_PORT).'
   if (isMisplacedFile(error)) return 'Remove or rename that file, or choose another directory.'
-  if (isErrno(error, 'EROFS'))
+  // Clients report such an error on their files as FileError.
+  if (hasErrno(error, 'EROFS'))
     return 'Mount that file system read-write; a systemd unit must list the path in ReadWritePaths.'
-  if (isErrno(error, 'EACCES', 'EPERM'))
+  if (hasErrno(error, 'EACCES', 'EPERM'))
     return `Run it as a user with permission, not as this one${ownId()}; for a server's data directory, that is the server's user.`
   return undefined
 }
@@ -173,11 +174,6 @@ function causeCodeOf(error: unknown): string {
   const isUnreachable = error instanceof AnswerError || error instanceof ProxyRefusal
   const cause = isUnreachable ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
   return cause?.code ?? ''
-}
-
-/** Clients report such an error on their files as FileError. */
-function isErrno(error: unknown, ...codes: string[]): boolean {
-  return codes.includes((error as NodeJS.ErrnoException | null)?.code ?? '')
 }
 
 function isMisplacedFile(error: unknown): boolean {

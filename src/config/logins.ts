@@ -2,6 +2,7 @@
  *  origin. `cli/login/login-store.ts` changes the file. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { ConfigError, isHeaderToken } from './settings.ts'
+import { hasErrno } from '../core/errors.ts'
 
 export interface Login {
   readonly token: string
@@ -56,7 +57,7 @@ function readPrivateFile(path: string, hasModes: boolean): string | undefined {
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error
     // Another login may put the file there now.
-    const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const isAbsent = hasErrno(error, 'ENOENT')
     if (isAbsent || !isVisible(path)) return undefined
     throw refused(path, `cannot be read: ${error.message}`)
   } finally {

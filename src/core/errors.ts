@@ -185,6 +185,11 @@ export function errorCodeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
+/** Reports whether `error` is a failed system call with one of these codes. */
+export function hasErrno(error: unknown, ...codes: string[]): boolean {
+  return codes.includes(errorCodeOf(error))
+}
+
 /** Wraps anything thrown that is not an Error. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))

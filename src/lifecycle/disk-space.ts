@@ -4,8 +4,9 @@
 import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { limits } from '../core/limits.ts'
-import { hasErrno, ignoringAbsence } from '../packs/local/errno.ts'
+import { ignoringAbsence } from '../packs/local/errno.ts'
 import { createWatermark, readDisk, type RequireRoom } from '../packs/watermark.ts'
+import { hasErrno } from '../core/errors.ts'
 
 export interface DiskSpace {
   /** Free space below which uploads are refused. */

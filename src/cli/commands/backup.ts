@@ -5,12 +5,12 @@ import { backupReportSchema, type WireBackupReport } from '../../api/admin-messa
 import { backupPath } from '../../api/paths.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { backUp, keyFilesOf } from '../../lifecycle/backup/backup.ts'
-import { hasErrno } from '../../packs/local/errno.ts'
 import { takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
 import { unlessUnread, write, writeJson } from '../output/output.ts'
+import { hasErrno } from '../../core/errors.ts'
 
 const flags = {
   ...maintenanceFlags,

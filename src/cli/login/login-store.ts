@@ -10,6 +10,7 @@ import { readLoginsFile } from '../../config/config.ts'
 import { formatLogins, type Login, type Logins, readLogins } from '../../config/logins.ts'
 import { makeDirectories } from '../../make-directories.ts'
 import { ConfigError } from '../../config/settings.ts'
+import { hasErrno } from '../../core/errors.ts'
 
 /** A lock this old was left by a process that was killed. A rename may take 10 s on Windows
  *  (`client/files/system.ts`). */
@@ -101,7 +102,7 @@ async function openLock(lock: string, signal: AbortSignal): Promise<number> {
     try {
       return openSync(lock, 'wx', 0o600)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      if (!hasErrno(error, 'EEXIST')) throw error
     }
     if (isStale(lock)) rmSync(lock, { force: true })
     else if (performance.now() >= end)

@@ -3,6 +3,7 @@
 import { asWriteError } from '../../client/files/file-error.ts'
 import { bidiControls } from '../../core/bidi-controls.ts'
 import { textsOf } from '../../core/slices.ts'
+import { hasErrno } from '../../core/errors.ts'
 
 /** Resolves when the stream has taken the text, or the bytes unchanged. Text is made harmless: even
  *  a number in it may be what a hostile server sent instead. Rejects on stdout when its reader is
@@ -26,7 +27,7 @@ export function stdoutError(error: Error): unknown {
 }
 
 export function isReaderGone(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException | null)?.code === 'EPIPE'
+  return hasErrno(error, 'EPIPE')
 }
 
 /** Waits for `writing`, but not for a reader that is gone: for commands whose exit status is a

@@ -9,7 +9,7 @@ import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
 import { untilThrough } from '../../client/transport/retry.ts'
 import { readServerConfig } from '../../config/config.ts'
-import { hasCode } from '../../core/errors.ts'
+import { hasCode, hasErrno } from '../../core/errors.ts'
 import type { HttpProxy } from '../../core/http-proxy.ts'
 import { dayMs } from '../../core/units.ts'
 import { createLog } from '../../log.ts'
@@ -80,7 +80,7 @@ async function startFreely(data: string | undefined): Promise<RunningServer> {
   try {
     return await startServer(config, { log })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    if (!hasErrno(error, 'EADDRINUSE')) throw error
     return await startServer(readServerConfig({ data, port: '0' }), { log })
   }
 }

@@ -29,6 +29,7 @@ import {
 import { tryLstat } from '../files/real-directories.ts'
 import { rename } from '../files/system.ts'
 import { makeDirectories } from '../../make-directories.ts'
+import { hasErrno } from '../../core/errors.ts'
 
 /** Directory below DEST where a download creates new files (partial-tree.ts); never part of the
  *  content of DEST. */
@@ -140,9 +141,8 @@ function createOwnerFile(partialRoot: string, name: string): boolean {
       writeFileSync(path, '')
       return true
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') return false
-      if (code !== 'ENOENT' || tries === triesMax) throw asWriteError(path, error)
+      if (hasErrno(error, 'EROFS', 'EACCES', 'EPERM')) return false
+      if (!hasErrno(error, 'ENOENT') || tries === triesMax) throw asWriteError(path, error)
     }
   }
 }

@@ -1,6 +1,7 @@
 /** Errors of local files, with messages that name the file. */
 import { constants, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { hasErrno } from '../../core/errors.ts'
 
 export class FileError extends Error {
   override readonly name: string = 'FileError'
@@ -71,7 +72,7 @@ export function whileWriting<T>(path: string, work: () => T): T {
 export function asWriteError(path: string, error: unknown): unknown {
   if (!(error instanceof Error && 'syscall' in error)) return error
   // The message would name a temporary file.
-  const isHomeless = (error as NodeJS.ErrnoException).code === 'ENOENT'
+  const isHomeless = hasErrno(error, 'ENOENT')
   const reason = isHomeless ? 'its directory does not exist' : error.message
   return new FileError(path, `cannot be written: ${reason}`, { cause: error })
 }

@@ -15,6 +15,7 @@ import { FileError, openToRead } from './file-error.ts'
 import type { MoveTask } from './file-tasks.ts'
 import { partialBeside } from './save-as.ts'
 import { isWindows, rename } from './system.ts'
+import { hasErrno } from '../../core/errors.ts'
 
 const closeLater = promisify(close)
 
@@ -88,7 +89,7 @@ export async function isRenamed(from: string, to: string): Promise<boolean> {
     await rename(from, to)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EXDEV') return false
+    if (hasErrno(error, 'EXDEV')) return false
     throw error
   }
 }

@@ -5,7 +5,7 @@ import { closeSync, fchmodSync, fstatSync, futimesSync, openSync, writeSync } fr
 import { dirname } from 'node:path'
 import { copyCodecs } from '../../core/bytes/blob-exchange.ts'
 import { digestBytes, digestFromBytes } from '../../core/bytes/digest.ts'
-import { digestMismatch } from '../../core/errors.ts'
+import { digestMismatch, hasErrno } from '../../core/errors.ts'
 import { decodeToScratch } from '../../packs/codec/codec.ts'
 import { whileWriting } from './file-error.ts'
 import { type PlaceAnswer, placeColumns, type PlaceTarget, type PlaceTask } from './file-tasks.ts'
@@ -107,7 +107,7 @@ export function openNew(path: string, mode: number): number {
   try {
     return openSync(path, 'wx', openingMode(mode))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (!hasErrno(error, 'ENOENT')) throw error
     // A directory created for an earlier download can have been removed since.
     makeDirectories(directory)
     return openSync(path, 'wx', openingMode(mode))

@@ -1,5 +1,6 @@
 /** Identifies processes across reuse of their numbers, for files that outlive a killed process. */
 import { readFileSync } from 'node:fs'
+import { hasErrno } from '../../core/errors.ts'
 
 export interface ProcessIdentity {
   /** Start time of the process in ticks since boot; 0 when it cannot be known. */
@@ -32,7 +33,7 @@ export function isRunning(
   try {
     process.kill(pid, 0)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    if (hasErrno(error, 'ESRCH')) return false
   }
   return startTicks === startOf(pid)
 }

@@ -2,6 +2,7 @@
 import { chmodSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { FileError } from './file-error.ts'
+import { hasErrno } from '../../core/errors.ts'
 
 /** Gives the owner of a directory full access to it. */
 export function makeWritable(directory: string | Buffer): void {
@@ -16,8 +17,7 @@ export function removeWhole(path: string | Buffer): void {
     try {
       rmSync(path, { recursive: true, force: true })
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code !== 'EACCES' && code !== 'EPERM') throw error
+      if (!hasErrno(error, 'EACCES', 'EPERM')) throw error
       makeWholeWritable(Buffer.from(path))
       rmSync(path, { recursive: true, force: true })
     }

@@ -2,6 +2,7 @@
 import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { fileError, whileReading } from '../files/file-error.ts'
 import { withSlashes } from '../files/paths.ts'
+import { hasErrno } from '../../core/errors.ts'
 
 /** lstat of a path; undefined when nothing is or can be there. Errors: FileError, when the path
  *  may not be examined. */
@@ -15,13 +16,11 @@ export function findStat(path: string): Stats | undefined {
   return findBy(path, statSync)
 }
 
-const leadsNowhere = new Set(['ENOTDIR', 'ENAMETOOLONG', 'ELOOP'])
-
 function findBy(path: string, stat: typeof lstatSync): Stats | undefined {
   try {
     return stat(path, { throwIfNoEntry: false })
   } catch (error) {
-    if (leadsNowhere.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    if (hasErrno(error, 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP')) return undefined
     throw fileError(path, error)
   }
 }

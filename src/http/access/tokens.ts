@@ -20,7 +20,7 @@ import { forbidden, unauthenticated } from '../../core/errors.ts'
 import { readProgramVersion } from '../../program-files.ts'
 import { actorOf, authorOf } from './actor.ts'
 import { projectOf, requireOversight, requireWriteProject } from './access.ts'
-import { instant } from '../artifact/artifact-message.ts'
+import { instant } from '../instant.ts'
 import {
   describeToken,
   requireBearer,

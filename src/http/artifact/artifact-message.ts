@@ -7,6 +7,7 @@ import { factsOf } from '../../core/run/run.ts'
 import { effectiveState } from '../../core/policy/retention.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
 import { actorMessage } from '../access/actor.ts'
+import { instant } from '../instant.ts'
 
 /** `origin` is the prefix of every link; `now` decides whether an available artifact has
  *  expired. */
@@ -81,7 +82,3 @@ function entryInstant(epochSeconds: number): string | null {
 
 const firstSecond = Date.parse('0000-01-01T00:00:00Z') / 1000
 const lastSecond = Date.parse('9999-12-31T23:59:59Z') / 1000
-
-export function instant(epochMs: number): string {
-  return new Date(epochMs).toISOString()
-}

@@ -23,7 +23,8 @@ import {
   requireOfProject,
   requireWriteProject,
 } from '../access/access.ts'
-import { artifactMessage, instant } from './artifact-message.ts'
+import { artifactMessage } from './artifact-message.ts'
+import { instant } from '../instant.ts'
 import { authorOf } from '../access/actor.ts'
 import { requireReader } from '../access/authenticate.ts'
 import { seenBy } from '../access/seen-by.ts'

@@ -17,7 +17,8 @@ import {
   requireWriteProject,
   readableRun,
 } from '../access/access.ts'
-import { artifactMessage, instant } from './artifact-message.ts'
+import { artifactMessage } from './artifact-message.ts'
+import { instant } from '../instant.ts'
 import { authorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'

@@ -21,7 +21,7 @@ import { authorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { digestField, parseBody, projectParameter } from '../input.ts'
-import { instant } from './artifact-message.ts'
+import { instant } from '../instant.ts'
 
 const ofArtifact = '/artifacts/:id{[0-9]+}/secrets'
 

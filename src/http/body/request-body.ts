@@ -6,7 +6,7 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Config } from '../../config/config.ts'
 import { listBytesMax } from '../../core/bytes/blob-exchange.ts'
-import { invalidRequest, storeError, tooLarge } from '../../core/errors.ts'
+import { invalidRequest, storeError, tooLarge, hasErrno } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { requireStanding } from '../access/standing.ts'
 import type { BodyContext } from './body-context.ts'
@@ -272,6 +272,5 @@ function incomplete(expectedBytes: number | null, actualBytes: number, cause?: u
 }
 
 function isDisconnect(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code
-  return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE'
+  return hasErrno(error, 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE')
 }

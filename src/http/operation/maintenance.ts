@@ -21,7 +21,7 @@ import type { Job } from '../../lifecycle/background/jobs.ts'
 import type { Author, NewAct } from '../../metadata/metadata.ts'
 import { requireAdmin } from '../access/access.ts'
 import { authorOf } from '../access/actor.ts'
-import { instant } from '../artifact/artifact-message.ts'
+import { instant } from '../instant.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { cutPage, linkNext, parseBody, parseOffsetCursor, parseQuery } from '../input.ts'
 

@@ -24,7 +24,7 @@ import type {
   RunRecord,
 } from '../../metadata/metadata.ts'
 import { readableRun } from '../access/access.ts'
-import { instant } from '../artifact/artifact-message.ts'
+import { instant } from '../instant.ts'
 import { authorOf } from '../access/actor.ts'
 import { requirePrincipal, requireReader } from '../access/authenticate.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from '../context.ts'

@@ -1,7 +1,8 @@
 /** Removal of staged bytes. */
 import { opendir, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasErrno, ignoringAbsence } from '../../packs/local/errno.ts'
+import { ignoringAbsence } from '../../packs/local/errno.ts'
+import { hasErrno } from '../../core/errors.ts'
 
 /** A block that arrives meanwhile can add a file to the directory. */
 const triesMax = 5

@@ -1,10 +1,9 @@
 /** Random access to staged bytes: several files on disk, read as one sequence. */
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { notFound, storeError } from '../../core/errors.ts'
+import { notFound, storeError, hasErrno } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pagesOf } from '../../core/slices.ts'
-import { hasErrno } from '../../packs/local/errno.ts'
 import type { StagedBytes } from '../job.ts'
 import { ordinalFile } from './staging-area.ts'
 

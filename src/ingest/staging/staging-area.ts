@@ -6,9 +6,16 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import pLimit, { type LimitFunction } from 'p-limit'
-import { hasCode, notFound, type StoreError, storeError, tooLarge } from '../../core/errors.ts'
+import {
+  hasCode,
+  notFound,
+  type StoreError,
+  storeError,
+  tooLarge,
+  hasErrno,
+} from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { asStoreError, hasErrno, ignoringAbsence } from '../../packs/local/errno.ts'
+import { asStoreError, ignoringAbsence } from '../../packs/local/errno.ts'
 import type { RequireRoom } from '../../packs/watermark.ts'
 import { removeStaged } from './remove-staged.ts'
 

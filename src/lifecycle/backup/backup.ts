@@ -12,9 +12,9 @@
  *  interrupted. */
 import { copyFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { invalidRequest } from '../../core/errors.ts'
+import { invalidRequest, hasErrno } from '../../core/errors.ts'
 import { hourMs } from '../../core/units.ts'
-import { hasErrno, ignoringAbsence, translateErrno } from '../../packs/local/errno.ts'
+import { ignoringAbsence, translateErrno } from '../../packs/local/errno.ts'
 import {
   type PackFileSystem,
   makeDirectory,

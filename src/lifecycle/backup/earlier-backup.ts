@@ -1,8 +1,8 @@
 /** The newest complete backup beside a new one. On another file system than the store's, its packs
  *  save the new backup from copying them. */
 import { dirname, join } from 'node:path'
-import { hasCode } from '../../core/errors.ts'
-import { hasErrno, translateErrno } from '../../packs/local/errno.ts'
+import { hasCode, hasErrno } from '../../core/errors.ts'
+import { translateErrno } from '../../packs/local/errno.ts'
 import type { PackFileSystem } from '../../packs/local/file-system.ts'
 import { openLocalPackStore } from '../../packs/local/local.ts'
 import { createLocalPaths } from '../../packs/local/local-layout.ts'

@@ -1,10 +1,5 @@
 /** Failed system calls, and their translation to the errors of the ports. */
-import { errorCodeOf, notFound, storeError } from '../../core/errors.ts'
-
-/** Reports whether `error` is a failed system call with one of these codes. */
-export function hasErrno(error: unknown, ...codes: string[]): boolean {
-  return codes.includes(errorCodeOf(error))
-}
+import { hasErrno, notFound, storeError } from '../../core/errors.ts'
 
 /** Runs `work`; returns undefined when it fails because a file or directory does not exist. */
 export async function ignoringAbsence<T>(work: () => Promise<T>): Promise<T | undefined> {

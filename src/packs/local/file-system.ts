@@ -3,7 +3,8 @@
  *  than asked, as the system's own may. */
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { hasErrno, ignoringAbsence } from './errno.ts'
+import { ignoringAbsence } from './errno.ts'
+import { hasErrno } from '../../core/errors.ts'
 
 export interface PackFile {
   /** Returns how many bytes were written, at least one. */

@@ -2,8 +2,8 @@
  *  in `staging/packs/` on the same file system, and the file `format` identifies the directory's
  *  layout. `local-sink.ts` writes packs. */
 import { randomBytes } from 'node:crypto'
-import { blobDamaged } from '../../core/errors.ts'
-import { hasErrno, ignoringAbsence, translateErrno } from './errno.ts'
+import { blobDamaged, hasErrno } from '../../core/errors.ts'
+import { ignoringAbsence, translateErrno } from './errno.ts'
 import {
   type FileFacts,
   type PackFile,
