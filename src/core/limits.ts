@@ -137,6 +137,8 @@ export const limits = {
   listPageMax: 200,
   /** Projects of one list, search or look-up, unless it is of all. */
   projectsAtOnceMax: 10_000,
+  /** Projects that a walk of all reads at once: about a millisecond. */
+  projectsPerStep: 500,
   /** Artifacts whose version of a file one request compares: about a second. */
   historyArtifactsMax: 1000,
   /** Longest search of one request before it returns a cursor; no proxy times out that soon. */

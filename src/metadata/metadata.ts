@@ -62,14 +62,6 @@ export type ProjectFigures = Omit<
   'damagedArtifacts' | 'storedBytes' | 'packs' | 'liveBytes'
 >
 
-/** Figures of a project that lists show and sort by. */
-export interface ProjectSize extends Pick<
-  ProjectFigures,
-  'artifacts' | 'files' | 'logicalBytes' | 'chunkBytes'
-> {
-  projectId: number
-}
-
 export interface Metadata
   extends
     ProjectMetadata,
@@ -88,7 +80,5 @@ export interface Metadata
   figures(): Promise<StoreFigures>
   /** Errors: not_found. */
   projectFigures(projectId: number): Promise<ProjectFigures>
-  /** The same figures of all projects at once, in no order. */
-  listProjectSizes(): Promise<ProjectSize[]>
   close(): Promise<void>
 }

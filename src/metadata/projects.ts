@@ -10,6 +10,14 @@ export interface Project extends ProjectPolicy {
   createdAt: number
 }
 
+/** A project as lists show and sort it: with its sums, and without its settings. */
+export interface SizedProject extends Pick<Project, 'id' | 'name' | 'createdAt'> {
+  artifacts: number
+  files: number
+  logicalBytes: number
+  chunkBytes: number
+}
+
 export interface Run extends RunIdentity, RunFacts {
   id: number
   projectId: number
@@ -43,8 +51,10 @@ export interface ProjectMetadata {
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>
   /** Projects, by name, that have settings of their own or a run that `listRuns` would list: an
-   *  upload that is refused leaves no project to be seen. */
-  listProjects(): Promise<Project[]>
+   *  upload that is refused leaves no project to be seen. `after` is the `id` of the last project
+   *  of the previous page; 0 begins. A page takes as many rows as it has, wherever in the list it
+   *  is. */
+  listProjects(page: { after: number; limit: number }): Promise<SizedProject[]>
   /** Changes the given settings. If these include what is kept as the latest, updates the
    *  artifacts accordingly. */
   setProjectPolicy(

@@ -28,7 +28,7 @@ import {
 import { limits } from '../../core/limits.ts'
 import { formatReference, type Reference } from '../../core/reference.ts'
 import { type ProjectName, parseProjectName } from '../../core/run/run.ts'
-import type { Artifact, Project, Run } from '../../metadata/metadata.ts'
+import type { Artifact, Project, Run, SizedProject } from '../../metadata/metadata.ts'
 import { credentialMissing, denied, requirePrincipal, requireReader } from './authenticate.ts'
 import type { AppContext, AppRequest } from '../context.ts'
 import { numberParameter } from '../input.ts'
@@ -179,23 +179,47 @@ export async function projectIdsOf(
   if (project !== null) return [(await readProject(context, principal, project)).id]
   const may = readPowers[to]
   if (may.all(principal)) return null
-  const readable = await readableProjects(context, principal)
-  const projects = readable.filter(({ name }) => may.one(principal, name))
   const max = limits.projectsAtOnceMax
-  if (projects.length <= max) return projects.map(({ id }) => id)
-  throw tooLarge('projects at once', max, `the token is for more than ${max} projects: name one`)
+  const ids: number[] = []
+  for await (const { id, name } of walkReadableProjects(context, principal)) {
+    if (may.one(principal, name)) ids.push(id)
+    if (ids.length <= max) continue
+    throw tooLarge('projects at once', max, `the token is for more than ${max} projects: name one`)
+  }
+  return ids
 }
 
-/** Returns the projects that the caller may read, by name; those of one run's token included.
- *  Errors: unauthenticated (there are none for everyone). */
+/** As `walkReadableProjects`, all at once. */
 export async function readableProjects(
+  context: AppContext,
+  principal: Principal,
+): Promise<SizedProject[]> {
+  const projects: SizedProject[] = []
+  for await (const project of walkReadableProjects(context, principal)) projects.push(project)
+  return projects
+}
+
+/** Yields the projects that the caller may read, by name; those of one run's token included.
+ *  `after`: begins after the project with this id. Errors: unauthenticated (there are none for
+ *  everyone). */
+export async function* walkReadableProjects(
   { metadata }: AppContext,
   principal: Principal,
-): Promise<Project[]> {
-  const projects = await metadata.listProjects()
-  const readable = projects.filter(({ name }) => maySeeProject(principal, name))
-  if (readable.length === 0 && isAnonymous(principal)) throw credentialMissing()
-  return readable
+  after = 0,
+): AsyncGenerator<SizedProject, void, undefined> {
+  const limit = limits.projectsPerStep
+  let isAny = after > 0
+  for (let last = after; ;) {
+    const page = await metadata.listProjects({ after: last, limit })
+    for (const project of page) {
+      if (!maySeeProject(principal, project.name)) continue
+      isAny = true
+      yield project
+    }
+    if (page.length < limit) break
+    last = page.at(-1)!.id
+  }
+  if (!isAny && isAnonymous(principal)) throw credentialMissing()
 }
 
 /** Whether the caller may know that the project exists. */

@@ -3,65 +3,90 @@ import type { Hono } from 'hono'
 import type { WireProjectList } from '../../api/admin-messages.ts'
 import { projectPagePath, projectsPath } from '../../api/paths.ts'
 import { projectListQuery, type projectOrders } from '../../api/queries.ts'
-import { mayReadProject } from '../../auth/principal.ts'
-import type { Project, ProjectSize } from '../../metadata/metadata.ts'
-import { readableProjects } from '../access/access.ts'
+import { mayReadProject, type Principal } from '../../auth/principal.ts'
+import type { SizedProject } from '../../metadata/metadata.ts'
+import { walkReadableProjects } from '../access/access.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { instant } from '../instant.ts'
 import { sendJson } from '../body/gzip.ts'
 import { type AppContext, type AppEnv, publicOrigin } from '../context.ts'
-import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
+import { linkNext, parseNumbersCursor, parseQuery } from '../input.ts'
 
 export type ProjectOrder = (typeof projectOrders)[number]
-
-export interface SizedProject {
-  project: Project
-  size: Omit<ProjectSize, 'projectId'>
-}
 
 export function addProjectListRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(projectsPath, async (c) => {
     const principal = await requirePrincipal(context, c)
-    const { name, sort, limit, cursor } = parseQuery(c, projectListQuery)
-    const readable = await readableProjects(context, principal)
-    // The token of one run may know its project, but not what other runs hold.
-    const open = readable.filter((project) => mayReadProject(principal, project.name))
-    const projects = await sizedProjects(context, projectsNamed(open, name ?? ''), sort)
-    const first = parseOffsetCursor(cursor) ?? 0
-    const end = first + limit
+    const { name = '', sort, limit, cursor } = parseQuery(c, projectListQuery)
+    const page = { limit, sort, place: placeOf(cursor) }
+    const { projects, total, next } = await findPage(context, principal, name, page)
     const origin = publicOrigin(context, c)
-    const items = projects.slice(first, end).map((each) => projectItem(each, origin))
-    const nextCursor = linkNext(context, c, end < projects.length ? end : null)
-    return await sendJson(c, { items, nextCursor, total: projects.length })
+    const items = projects.map((each) => projectItem(each, origin))
+    return await sendJson(c, { items, nextCursor: linkNext(context, c, next), total })
   })
 }
 
-/** The projects whose names contain the text, whatever its case. */
-export function projectsNamed(projects: Project[], text: string): Project[] {
+interface Place {
+  offset: number
+  /** Counted for the first page, and part of the cursor since then. */
+  total: number | undefined
+  /** Id of the last project before the page. */
+  after: number
+}
+
+function placeOf(cursor: string | undefined): Place {
+  if (cursor === undefined) return { offset: 0, total: undefined, after: 0 }
+  const [offset, total, after] = parseNumbersCursor(cursor, 3)
+  return { offset: offset!, total: total!, after: after! }
+}
+
+interface ProjectPage {
+  projects: SizedProject[]
+  total: number
+  next: number[] | null
+}
+
+/** By name, a page after the first reads what it shows: by size, each page compares all. */
+async function findPage(
+  context: AppContext,
+  principal: Principal,
+  name: string,
+  { limit, sort, place }: { limit: number; sort: ProjectOrder; place: Place },
+): Promise<ProjectPage> {
+  const { offset } = place
+  const isContinued = sort === 'name' && place.total !== undefined
+  const found: SizedProject[] = []
+  const isNamed = isNamedLike(name)
+  const walk = walkReadableProjects(context, principal, isContinued ? place.after : 0)
+  for await (const project of walk) {
+    // The token of one run may know its project, but not what other runs hold.
+    if (mayReadProject(principal, project.name) && isNamed(project)) found.push(project)
+    if (isContinued && found.length > limit) break
+  }
+  const first = isContinued ? 0 : offset
+  const projects = inOrder(found, sort).slice(first, first + limit)
+  const total = place.total ?? found.length
+  const isMore = found.length > first + limit
+  return { projects, total, next: isMore ? [offset + limit, total, projects.at(-1)!.id] : null }
+}
+
+/** Whether the name contains the text, whatever its case. */
+export function isNamedLike(text: string): (project: SizedProject) => boolean {
   const sought = text.toLowerCase()
-  return projects.filter(({ name }) => name.toLowerCase().includes(sought))
+  return ({ name }) => name.toLowerCase().includes(sought)
 }
 
 const figureOf = { artifacts: 'artifacts', size: 'logicalBytes', unique: 'chunkBytes' } as const
 
-/** In the given order, or the largest first. */
-export async function sizedProjects(
-  { metadata }: Pick<AppContext, 'metadata'>,
-  projects: Project[],
-  order: ProjectOrder,
-): Promise<SizedProject[]> {
-  const sizes = new Map((await metadata.listProjectSizes()).map((each) => [each.projectId, each]))
-  // A project that was created after its list was read has no artifacts in it yet.
-  const sized = projects.map((project) => ({ project, size: sizes.get(project.id) ?? empty }))
-  if (order === 'name') return sized
+/** Projects, given by name, in the given order, or the largest first. */
+export function inOrder(projects: SizedProject[], order: ProjectOrder): SizedProject[] {
+  if (order === 'name') return projects
   const figure = figureOf[order]
-  return sized.toSorted((a, b) => b.size[figure] - a.size[figure])
+  return projects.toSorted((a, b) => b[figure] - a[figure])
 }
 
-const empty = { artifacts: 0, files: 0, logicalBytes: 0, chunkBytes: 0 }
-
 function projectItem(
-  { project: { name, createdAt }, size }: SizedProject,
+  { name, createdAt, ...size }: SizedProject,
   origin: string,
 ): WireProjectList['items'][number] {
   return {

@@ -1,7 +1,7 @@
 /** `/`: the projects that the visitor can read; in an empty store, how to make the first upload. */
 import { formatCount } from '../../core/units.ts'
 import { projectPagePath } from '../../api/paths.ts'
-import type { Project, Run } from '../../metadata/metadata.ts'
+import type { Run, SizedProject } from '../../metadata/metadata.ts'
 import { Sparkline } from '../parts/charts.tsx'
 import { HiddenFields, NameField } from '../parts/form.tsx'
 import { Time, SizeCell } from '../parts/format.tsx'
@@ -11,7 +11,7 @@ import { withQuery } from '../paths.ts'
 import { type Column, figures, NumberedPager, Table } from '../parts/table.tsx'
 
 export interface ListedProject {
-  project: Project
+  project: SizedProject
   artifacts: number
   logicalBytes: number
   /** Bytes with each file and chunk counted once. */

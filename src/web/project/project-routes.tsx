@@ -7,12 +7,14 @@ import { readableProjects } from '../../http/access/access.ts'
 import { requireReader } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../../http/context.ts'
 import { cutPage } from '../../http/input.ts'
-import {
-  projectsNamed,
-  type SizedProject,
-  sizedProjects,
-} from '../../http/operation/project-list.ts'
-import type { DayOfUploads, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
+import { inOrder, isNamedLike } from '../../http/operation/project-list.ts'
+import type {
+  DayOfUploads,
+  Run,
+  RunFact,
+  RunFilter,
+  SizedProject,
+} from '../../metadata/metadata.ts'
 import { FirstRunPage, HomePage, type ListedProject, projectSorts } from './home-page.tsx'
 import { numberOfQuery } from '../input.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
@@ -42,13 +44,12 @@ export async function homePage(web: Web, c: AppRequest): Promise<Response> {
   }
   const now = context.now()
   const name = c.req.query('name') ?? ''
-  const projects = projectsNamed(readable, name)
+  const projects = readable.filter(isNamedLike(name))
   const pageCount = Math.ceil(projects.length / projectsPerPage)
   const pageNumber = Math.min(numberOfQuery(c, 'page') ?? 1, Math.max(1, pageCount))
   const first = (pageNumber - 1) * projectsPerPage
   const sort = projectSorts.find((each) => each === c.req.query('sort')) ?? ''
-  const sized = await sizedProjects(context, projects, sort === '' ? 'name' : sort)
-  const shown = sized.slice(first, first + projectsPerPage)
+  const shown = inOrder(projects, sort === '' ? 'name' : sort).slice(first, first + projectsPerPage)
   const view = {
     projects: await Promise.all(shown.map((each) => listedProject(context, each, now))),
     sort,
@@ -62,7 +63,7 @@ export async function homePage(web: Web, c: AppRequest): Promise<Response> {
 
 async function listedProject(
   { metadata }: AppContext,
-  { project, size }: SizedProject,
+  project: SizedProject,
   now: number,
 ): Promise<ListedProject> {
   const [[lastRun], days] = await Promise.all([
@@ -71,9 +72,9 @@ async function listedProject(
   ])
   return {
     project,
-    artifacts: size.artifacts,
-    logicalBytes: size.logicalBytes,
-    uniqueBytes: size.chunkBytes,
+    artifacts: project.artifacts,
+    logicalBytes: project.logicalBytes,
+    uniqueBytes: project.chunkBytes,
     lastRun,
     days: uploadsByDay(days, now),
   }

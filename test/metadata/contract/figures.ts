@@ -32,8 +32,6 @@ export function figuresContract(store: Store): void {
     const none = { logicalBytes: 0, removedBytes: 0, uniqueBytes: 0, chunkBytes: 0 }
     const nothing = { artifacts: 0, files: 0, ...none }
     expect(await store().projectFigures(projectId)).toEqual(nothing)
-    const { removedBytes: _removed, uniqueBytes: _unique, ...size } = nothing
-    expect(await store().listProjectSizes()).toEqual([{ projectId, ...size }])
   })
 
   test('a project that does not exist has no figures', async () => {

@@ -16,12 +16,19 @@ export function runsContract(store: Store): void {
   })
 
   const listedNames = async (): Promise<string[]> =>
-    (await store().listProjects()).map(({ name }) => name)
+    (await store().listProjects({ after: 0, limit: 10 })).map(({ name }) => name)
 
   test('projects are listed by name', async () => {
     for (const project of ['b/b', 'A/z', 'a/a'])
       await seedReportedRun(store(), { number: 1, project })
-    expect(await listedNames()).toEqual(['a/a', 'A/z', 'b/b'])
+    const all = await store().listProjects({ after: 0, limit: 10 })
+    expect(all.map(({ name }) => name)).toEqual(['a/a', 'A/z', 'b/b'])
+    const [first, second, last] = all
+    expect(await store().listProjects({ after: 0, limit: 2 })).toEqual([first, second])
+    expect(await store().listProjects({ after: second!.id, limit: 2 })).toEqual([last])
+    expect(await store().listProjects({ after: last!.id, limit: 2 })).toEqual([])
+    const nothing = { artifacts: 0, files: 0, logicalBytes: 0, chunkBytes: 0 }
+    expect(last).toEqual({ id: last!.id, name: 'b/b', createdAt: expect.any(Number), ...nothing })
   })
 
   // Goal: an upload that is refused, and one that breaks off, leave no project to be seen.

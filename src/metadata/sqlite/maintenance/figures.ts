@@ -3,20 +3,16 @@
  *  in progress. */
 import { manifestState } from '../../../../schema/artifacts.ts'
 import { notFound } from '../../../core/errors.ts'
-import type { Metadata, ProjectSize, StoreFigures } from '../../metadata.ts'
+import type { Metadata, StoreFigures } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
 export function createFigureMethods({
   prepare,
-}: Connection): Pick<Metadata, 'figures' | 'projectFigures' | 'listProjectSizes'> {
+}: Connection): Pick<Metadata, 'figures' | 'projectFigures'> {
   const totals = prepare<[number], Omit<StoreFigures, 'damagedArtifacts'>>(
     `SELECT artifacts, files, logical_bytes AS logicalBytes, removed_bytes AS removedBytes, unique_bytes AS uniqueBytes,
        chunk_bytes AS chunkBytes, stored_bytes AS storedBytes, packs, live_bytes AS liveBytes
      FROM totals WHERE scope = ?`,
-  )
-  const sizes = prepare<[], ProjectSize>(
-    `SELECT scope AS projectId, artifacts, files, logical_bytes AS logicalBytes, chunk_bytes AS chunkBytes
-     FROM totals WHERE scope > 0`,
   )
   const damaged = prepare<[], { artifacts: number }>(
     "SELECT count(*) AS artifacts FROM artifacts INDEXED BY artifacts_damaged WHERE state = 'damaged'",
@@ -41,6 +37,5 @@ export function createFigureMethods({
       const { storedBytes: _stored, packs: _packs, liveBytes: _live, ...row } = found
       return { ...row, uniqueBytes: row.uniqueBytes - projectFresh.get(projectId)!.bytes }
     },
-    listProjectSizes: async () => sizes.all(),
   }
 }

@@ -1,10 +1,10 @@
 /** Projects: created when uploads name them, and what is kept as the latest of each. */
 import { isDeepStrictEqual } from 'node:util'
-import { type SQL, asc, eq, isNotNull, or, sql } from 'drizzle-orm'
+import { eq, isNull, sql } from 'drizzle-orm'
 import { projects, runs, store, totals } from '../../../../schema/runs.ts'
 import type { ProjectPolicy } from '../../../core/policy/project-policy.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
-import type { Author, Metadata, Project } from '../../metadata.ts'
+import type { Author, Metadata, Project, SizedProject } from '../../metadata.ts'
 import type { Latest } from '../artifacts/latest.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -50,8 +50,16 @@ export function createProjectMethods(
   rows: ProjectRows,
   { latest, audit }: { latest: Latest; audit: AuditLog },
 ): ProjectMethods {
-  const { orm, write } = connection
+  const { orm, prepare, write } = connection
   const keeping = createLatestKeeping(connection, latest)
+  const list = prepare<[after: number, limit: number], SizedProject>(
+    `SELECT p.id, p.owner_repo AS name, p.created_at AS createdAt, t.artifacts, t.files,
+       t.logical_bytes AS logicalBytes, t.chunk_bytes AS chunkBytes
+     FROM projects p CROSS JOIN totals t ON t.scope = p.id
+     WHERE p.owner_repo > coalesce((SELECT l.owner_repo FROM projects l WHERE l.id = ?), '')
+       AND (${isUsedProject})
+     ORDER BY p.owner_repo LIMIT ?`,
+  )
   /** Inside a transaction, before the change. Settings that keep their value are not recorded. */
   const recordPolicy = (id: number, policy: Partial<ProjectPolicy>, author?: Author): void => {
     const project = toProject(orm.select().from(projects).where(eq(projects.id, id)).get()!)
@@ -67,7 +75,7 @@ export function createProjectMethods(
   return {
     ensureProject: async (name, now) => rows.ensure(name, now),
     findProject: async (name) => rows.find(name),
-    listProjects: async () => listRows(orm, isUsedProject).map(toProject),
+    listProjects: async ({ after, limit }) => list.all(after, limit),
     setProjectPolicy: async (projectId, policy, now, author) => {
       if (Object.keys(policy).length === 0) return
       const settles = policy.keepLatest !== undefined
@@ -109,19 +117,24 @@ function createLatestKeeping(
       .from(runs)
       .where(sql`${runs.isLatestSettled} = 0`)
       .all()
+  const unsettledProjects = (): { id: number }[] =>
+    orm.select({ id: projects.id }).from(projects).where(eq(projects.isLatestSettled, false)).all()
   const setDefault = async (keepLatest: string[], now: number): Promise<void> => {
     const before = orm.select().from(store).where(isStoreRow).get()!
     if (!isDeepStrictEqual(before.keepLatest, keepLatest)) {
       write(() => {
         orm.update(store).set({ keepLatest }).where(isStoreRow).run()
-        for (const { id, keepLatest: own } of listRows(orm))
-          if (own === null) setProject(orm, id, { isLatestSettled: false })
+        orm
+          .update(projects)
+          .set({ isLatestSettled: false })
+          .where(isNull(projects.keepLatest))
+          .run()
       })
     }
     // Also completes updates that an earlier process left unfinished, of projects and of runs
     // whose facts changed.
     for (const { id } of unsettledRuns()) await latest.moveRun(id, now)
-    for (const { id, isLatestSettled } of listRows(orm)) if (!isLatestSettled) await settle(id, now)
+    for (const { id } of unsettledProjects()) await settle(id, now)
   }
   return { settle, setDefault }
 }
@@ -137,16 +150,12 @@ const settings = {
   keepLatest: projects.keepLatest,
 } satisfies Record<keyof ProjectPolicy, unknown>
 
-/** A project is more than a row. One that is not was made for an upload that was refused, broke off
- *  or still goes on. */
-const isUsedProject = or(
-  ...Object.values(settings).map((setting) => isNotNull(setting)),
-  sql`EXISTS (SELECT 1 FROM runs r WHERE r.project_id = ${projects.id} AND ${sql.raw(isUsedRun('r'))})`,
-)
-
-function listRows(orm: Connection['orm'], condition?: SQL): (typeof projects.$inferSelect)[] {
-  return orm.select().from(projects).where(condition).orderBy(asc(projects.ownerRepo)).all()
-}
+/** A project `p` is more than a row. One that is not was made for an upload that was refused, broke
+ *  off or still goes on. */
+const isUsedProject = [
+  ...Object.values(settings).map(({ name }) => `p.${name} IS NOT NULL`),
+  `EXISTS (SELECT 1 FROM runs r WHERE r.project_id = p.id AND ${isUsedRun('r')})`,
+].join(' OR ')
 
 function setProject(
   orm: Connection['orm'],

@@ -153,5 +153,4 @@ export const servedBy: Record<Method, 'writer' | 'reader'> = {
   dismissSecrets: 'writer',
   figures: 'reader',
   projectFigures: 'reader',
-  listProjectSizes: 'reader',
 }
