@@ -1,7 +1,5 @@
 /** Past usage, copied from the rollups. The row of the current hour or day is overwritten until
  *  that period is over. */
-import { and, eq, lt } from 'drizzle-orm'
-import { usagePoints } from '../../../../schema/usage-history.ts'
 import { limits } from '../../../core/limits.ts'
 import { dayMs, hourMs } from '../../../core/units.ts'
 import type { Metadata, UsagePoint } from '../../metadata.ts'
@@ -12,7 +10,7 @@ const storeScope = 0
 export function createUsageHistoryMethods(
   connection: Connection,
 ): Pick<Metadata, 'recordUsage' | 'listUsage'> {
-  const { orm, prepare, stage } = connection
+  const { prepare, stage } = connection
   const scopes = prepare<[number, number], { scope: number }>(
     'SELECT scope FROM totals WHERE scope > ? ORDER BY scope LIMIT ?',
   )
@@ -28,12 +26,9 @@ export function createUsageHistoryMethods(
        logical_bytes = excluded.logical_bytes, chunk_bytes = excluded.chunk_bytes,
        stored_bytes = excluded.stored_bytes`,
   )
-  const forget = (scope: number, before: number): void => {
-    orm
-      .delete(usagePoints)
-      .where(and(eq(usagePoints.scope, scope), lt(usagePoints.slot, before)))
-      .run()
-  }
+  const forget = prepare<[scope: number, before: number]>(
+    'DELETE FROM usage_points WHERE scope = ? AND slot < ?',
+  )
   const thin = prepare<[scope: number, before: number]>(
     `DELETE FROM usage_points AS p WHERE p.scope = ? AND p.slot < ? AND EXISTS (
        SELECT 1 FROM usage_points AS later WHERE later.scope = p.scope AND later.slot > p.slot
@@ -51,7 +46,7 @@ export function createUsageHistoryMethods(
       stage(() => {
         const found = scopes.all(after ?? storeScope - 1, limit)
         for (const { scope } of found) {
-          forget(scope, now - limits.usageHistoryMs)
+          forget.run(scope, now - limits.usageHistoryMs)
           record.run(now - (now % (scope === storeScope ? hourMs : dayMs)), now, scope)
           if (scope === storeScope) thin.run(scope, now - limits.usageHoursMs)
         }
