@@ -1,5 +1,7 @@
 /** Past usage, copied from the rollups. The row of the current hour or day is overwritten until
  *  that period is over. */
+import { and, eq, lt, sql } from 'drizzle-orm'
+import { usagePoints } from '../../../../schema/usage-history.ts'
 import { limits } from '../../../core/limits.ts'
 import { dayMs, hourMs } from '../../../core/units.ts'
 import type { Metadata, UsagePoint } from '../../metadata.ts'
@@ -10,7 +12,7 @@ const storeScope = 0
 export function createUsageHistoryMethods(
   connection: Connection,
 ): Pick<Metadata, 'recordUsage' | 'listUsage'> {
-  const { prepare, stage } = connection
+  const { orm, prepare, stage } = connection
   const scopes = prepare<[number, number], { scope: number }>(
     'SELECT scope FROM totals WHERE scope > ? ORDER BY scope LIMIT ?',
   )
@@ -26,9 +28,15 @@ export function createUsageHistoryMethods(
        logical_bytes = excluded.logical_bytes, chunk_bytes = excluded.chunk_bytes,
        stored_bytes = excluded.stored_bytes`,
   )
-  const forget = prepare<[scope: number, before: number]>(
-    'DELETE FROM usage_points WHERE scope = ? AND slot < ?',
-  )
+  const forget = orm
+    .delete(usagePoints)
+    .where(
+      and(
+        eq(usagePoints.scope, sql.placeholder('scope')),
+        lt(usagePoints.slot, sql.placeholder('before')),
+      ),
+    )
+    .prepare()
   const thin = prepare<[scope: number, before: number]>(
     `DELETE FROM usage_points AS p WHERE p.scope = ? AND p.slot < ? AND EXISTS (
        SELECT 1 FROM usage_points AS later WHERE later.scope = p.scope AND later.slot > p.slot
@@ -46,7 +54,7 @@ export function createUsageHistoryMethods(
       stage(() => {
         const found = scopes.all(after ?? storeScope - 1, limit)
         for (const { scope } of found) {
-          forget.run(scope, now - limits.usageHistoryMs)
+          forget.run({ scope, before: now - limits.usageHistoryMs })
           record.run(now - (now % (scope === storeScope ? hourMs : dayMs)), now, scope)
           if (scope === storeScope) thin.run(scope, now - limits.usageHoursMs)
         }
