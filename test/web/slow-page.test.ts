@@ -62,23 +62,38 @@ describe.each(['gzip', 'identity'])('a late part (%s)', (encoding) => {
   })
 })
 
-test('storage is shown before it is known what deletions would free', async () => {
-  let release = (): void => undefined
-  const held = new Promise<void>((resolve) => {
-    release = resolve
-  })
-  const server = await openServer({}, undefined, async (step) => {
-    if (step === 'measuring') await held
-  })
-  onTestFinished(server.close)
-  await server.put('1/site', { body: 'x' })
-  const response = await server.visit('/octo/app/storage')
-  let shown = ''
-  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
-    shown += piece
-    if (!shown.includes('Calculating')) continue
-    expect(shown).toContain('Deduplication ratio')
-    release()
-  }
-  expect(shown).toMatch(/Calculating.+Disk space that deleting.+<\/html>$/s)
-})
+// Each takes seconds where there are a million artifacts.
+test.each([
+  {
+    path: '/octo/app/storage',
+    first: 'Deduplication ratio',
+    whole: /Calculating.+Disk space that deleting.+<\/html>$/s,
+  },
+  {
+    path: '/octo/app/settings/retention?days=0',
+    first: 'value="0"',
+    whole: /Calculating.+1 artifact with .+ would have expired.+<\/html>$/s,
+  },
+])(
+  '$path is shown before it is known what deletions would free',
+  async ({ path, first, whole }) => {
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const server = await openServer({}, undefined, async (step) => {
+      if (step === 'measuring') await held
+    })
+    onTestFinished(server.close)
+    await server.put('1/site', { body: 'x' })
+    const response = await server.visit(path)
+    let shown = ''
+    for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
+      shown += piece
+      if (!shown.includes('Calculating')) continue
+      expect(shown).toContain(first)
+      release()
+    }
+    expect(shown).toMatch(whole)
+  },
+)

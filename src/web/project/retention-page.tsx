@@ -1,5 +1,6 @@
 /** `/{o}/{r}/settings/retention`: the retention rules as sentences, a form to change them, and a
  *  simulation of another lifetime. */
+import type { Child } from 'hono/jsx'
 import { formatSizeBytes, counted, formatPeriod } from '../../core/units.ts'
 import type { RetentionPolicy } from '../../core/policy/retention.ts'
 import type { Artifact, ArtifactSums } from '../../metadata/metadata.ts'
@@ -25,7 +26,8 @@ export interface RetentionView extends ShownSettings {
   /** Patterns of the artifacts to keep as the latest, used if the project has none of its own. */
   serverKeepsLatest: readonly string[]
   keptLatest: ArtifactSums
-  simulation: Simulation | undefined
+  /** Of the simulation, if one is asked for; its outcome is the child of the page. */
+  days: number | undefined
 }
 
 export interface Simulation {
@@ -41,8 +43,8 @@ export interface Simulation {
   complete: boolean
 }
 
-export function RetentionPage(view: RetentionView): Html {
-  const { project, policy, kept, simulation } = view
+export function RetentionPage({ children, ...view }: RetentionView & { children?: Child }): Html {
+  const { project, policy, kept, days } = view
   return (
     <>
       <h1>Retention of {project.name}</h1>
@@ -77,13 +79,13 @@ export function RetentionPage(view: RetentionView): Html {
             min="0"
             max="36500"
             required
-            value={String(simulation?.days ?? 30)}
+            value={String(days ?? 30)}
           />{' '}
           days
         </label>
         <button>Simulate</button>
       </form>
-      {simulation !== undefined && <Outcome simulation={simulation} />}
+      {children}
     </>
   )
 }
@@ -164,7 +166,7 @@ function ChangeForm({ project, serverPolicy, form }: RetentionView) {
   )
 }
 
-function Outcome({ simulation }: { simulation: Simulation }) {
+export function Outcome({ simulation }: { simulation: Simulation }): Html {
   const { days, lost, lostCount, lostBytes, freedBytes, complete } = simulation
   if (lostCount === 0) return <p role="status">No artifact is older than {counted(days, 'day')}.</p>
   return (

@@ -13,9 +13,10 @@ import { measureDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../metadata/metadata.ts'
 import { daysOf, readForm } from '../input.ts'
 import { headingOf, inspectedProjectOfPage } from '../page-access.ts'
-import { type PageContent, sendPage, type Web } from '../page.tsx'
+import { sendPage, type Web } from '../page.tsx'
 import { retentionPath, settingsPath } from '../paths.ts'
-import { RetentionPage, type RetentionView, type Simulation } from './retention-page.tsx'
+import { sendSlowPage } from '../slow-page.tsx'
+import { Outcome, RetentionPage, type RetentionView, type Simulation } from './retention-page.tsx'
 import { enteredForm, ownForm, policyOf, type ShownSettings } from './settings-form.tsx'
 import { SettingsPage } from './settings-page.tsx'
 
@@ -23,26 +24,30 @@ const lostShown = 20
 
 interface PageOfSettings {
   pathOf(project: string): string
-  content(context: AppContext, c: AppRequest, shown: ShownSettings): Promise<PageContent>
+  send(web: Web, c: AppRequest, shown: ShownSettings, status: 200 | 400): Promise<Response>
 }
 
 export const settingsPage: PageOfSettings = {
   pathOf: settingsPath,
-  content: async ({ config, metadata }, _, shown) => {
+  send: async (web, c, shown, status) => {
+    const { config, metadata } = web.context
     const { project } = shown
     const { logicalBytes } = await metadata.projectFigures(project.id)
-    return {
+    return await sendPage(web, c, {
       ...headingOf('Settings', project.name),
+      status,
       body: <SettingsPage {...shown} server={config} usedBytes={logicalBytes} />,
-    }
+    })
   },
 }
 
 export const retentionPage: PageOfSettings = {
   pathOf: retentionPath,
-  content: async (context, c, shown) => {
+  send: async (web, c, shown, status) => {
+    const { context } = web
     const { project } = shown
-    const days = c.req.query('days')
+    const asked = c.req.query('days')
+    const days = asked === undefined ? undefined : daysOf(asked)
     const kept = async (filter: ArtifactFilter): Promise<ArtifactSums> =>
       await context.metadata.sumArtifacts({ projectId: project.id, ...filter }, context.now())
     const view: RetentionView = {
@@ -52,9 +57,19 @@ export const retentionPage: PageOfSettings = {
       kept: await kept({ pinned: true }),
       serverKeepsLatest: context.config.keepLatest,
       keptLatest: await kept({ keptLatest: true }),
-      simulation: days === undefined ? undefined : await simulate(context, project, daysOf(days)),
+      days,
     }
-    return { ...headingOf('Retention', project.name), body: <RetentionPage {...view} /> }
+    const heading = headingOf('Retention', project.name)
+    if (days === undefined || status !== 200)
+      return await sendPage(web, c, { ...heading, status, body: <RetentionPage {...view} /> })
+    return await sendSlowPage(web, c, {
+      ...heading,
+      frame: (part) => <RetentionPage {...view}>{part}</RetentionPage>,
+      waiting: 'Calculating what would have expired…',
+      part: async () => (
+        <Outcome simulation={await simulate(context, project, days, c.req.raw.signal)} />
+      ),
+    })
   },
 }
 
@@ -65,13 +80,14 @@ export async function showSettings(
 ): Promise<Response> {
   const { principal, project, mayWrite } = await inspectedProjectOfPage(web.context, c)
   const { config } = web.context
-  return await send(web, c, page, {
+  const shown = {
     project,
     form: ownForm(projectMessage(project), config.keepLatest),
     isPublic: isPublic(principal, project.name),
     mayWrite,
     mayChange: mayAdminister(principal),
-  })
+  }
+  return await page.send(web, c, shown, 200)
 }
 
 /** Applies a posted form. If it is rejected, shows the form again with what was entered. */
@@ -92,36 +108,33 @@ export async function changeSettings(
     const form = enteredForm(entered, error)
     if (form === undefined) throw error
     const shown = { project, form, mayWrite, mayChange: true }
-    return await send(web, c, page, { ...shown, isPublic: isPublic(principal, project.name) }, 400)
+    return await page.send(web, c, { ...shown, isPublic: isPublic(principal, project.name) }, 400)
   }
   return c.redirect(page.pathOf(project.name), 303)
 }
 
-async function send(
-  web: Web,
-  c: AppRequest,
-  page: PageOfSettings,
-  shown: ShownSettings,
-  status: 200 | 400 = 200,
-): Promise<Response> {
-  return await sendPage(web, c, { ...(await page.content(web.context, c, shown)), status })
-}
-
 /** Finds what would have expired by now if artifacts that are not kept lived for `days`. */
-async function simulate(context: AppContext, project: Project, days: number): Promise<Simulation> {
-  const { metadata } = context
+async function simulate(
+  context: AppContext,
+  project: Project,
+  days: number,
+  signal: AbortSignal,
+): Promise<Simulation> {
+  const { metadata, checkpoint } = context
   const now = context.now()
   const before = now - days * dayMs
   const lost: Artifact[] = []
   let complete = true
   const filter = { projectId: project.id, pinned: false, keptLatest: false }
   for await (const artifact of walkArtifacts(context, filter, 'oldest')) {
+    signal.throwIfAborted()
     if (artifact.createdAt > before) break
     complete = lost.length < limits.bulkDeleteMax
     if (!complete) break
     lost.push(artifact)
   }
   const ids = lost.map(({ id }) => id)
+  await checkpoint?.('measuring')
   return {
     days,
     lost: lost.slice(0, lostShown),
