@@ -116,6 +116,19 @@ test('runs of a commit, a pull request and a branch are found through an index o
   await metadata.close()
 })
 
+// Goal: nobody waits while what deleting thousands of artifacts would free is measured.
+test('no statement of a measurement is about more artifacts than a transaction', async () => {
+  const path = await newDatabase()
+  const statements: string[] = []
+  const metadata = openSqliteMetadata({ path, trace: (sql) => statements.push(sql) })
+  const artifactIds = Array.from({ length: 2.5 * limits.transactionRowsMax }, (_, index) => index)
+  const rest = { expiredBy: 0, releasableBy: 0, readersHold: false, garbage: false, shared: false }
+  await metadata.measureRemoval({ artifactIds, ...rest, now: 0 })
+  await metadata.close()
+  for (const what of [/INTO temp\.gone_artifacts/, /CROSS JOIN artifacts a ON a\.id = j\.value/])
+    expect(statements.filter((sql) => what.test(sql))).toHaveLength(3)
+})
+
 // Goal: no transaction reads first and then requests the lock: SQLite refuses that at once,
 // whatever the busy timeout, when somebody has written in between.
 test('no statement writes without having taken the lock', () => {

@@ -18,10 +18,6 @@ export function createRemovalMeasuring(connection: Connection): Metadata['measur
   const { gather, forget } = createDyingCopies(connection)
   const addShared = createSharedCopies(connection)
   const findHolders = createHolderSearch(connection)
-  const name = prepare<[number, string]>(
-    `INSERT OR IGNORE INTO temp.gone_artifacts (question, artifact_id)
-     SELECT ?, j.value FROM json_each(?) j`,
-  )
   const occupancy = prepare<[string], PackOccupancy>(
     `SELECT ${occupancyColumns} FROM json_each(?) j CROSS JOIN packs p ON p.id = j.value`,
   )
@@ -42,7 +38,6 @@ export function createRemovalMeasuring(connection: Connection): Metadata['measur
     const question = ++questions
     const parameters = parametersOf(question, asked)
     try {
-      name.run(question, JSON.stringify(asked.artifactIds))
       const dying: Dying = new Map()
       const { expired, released } = await findHolders(question, asked, signal)
       await gather(parameters, { garbage: asked.garbage, signal }, dying)
@@ -81,6 +76,7 @@ function createHolderSearch({
     )
   const noteManifests = noteIn('asked_manifests', 'manifest_id')
   const noteContents = noteIn('asked_contents', 'content_id')
+  const nameGone = noteIn('gone_artifacts', 'artifact_id')
   const named = prepare<[string], HolderRow>(
     `SELECT a.manifest_id AS manifestId, a.content_id AS contentId
      FROM json_each(?) j CROSS JOIN artifacts a ON a.id = j.value`,
@@ -123,9 +119,15 @@ function createHolderSearch({
       noteManifests.run(question, JSON.stringify(rows.map(({ manifestId }) => manifestId)))
       noteContents.run(question, JSON.stringify(contents))
     }
-    note(named.all(JSON.stringify(asked.artifactIds)))
-    if (!asked.garbage) return { expired: 0, released: 0 }
     const page = limits.transactionRowsMax
+    for (const slice of slicesOf(asked.artifactIds, page)) {
+      signal?.throwIfAborted()
+      const ids = JSON.stringify(slice)
+      nameGone.run(question, ids)
+      note(named.all(ids))
+      await turn()
+    }
+    if (!asked.garbage) return { expired: 0, released: 0 }
     const noteSessions = (rows: Position[]): void => {
       const sessions = JSON.stringify(rows.map(({ id }) => id))
       noteContents.run(question, sessions)
