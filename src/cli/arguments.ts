@@ -110,7 +110,9 @@ export function parseFlags<F extends Flags>(
     if (flag.value === null) return [name, values[name] === true]
     const texts = [values[name] ?? []].flat() as string[]
     const read = texts.map((text) => readValue(flag, text, `--${name}`))
-    return [name, flag.repeats === true ? read : (read[0] ?? flag.fallback)]
+    if (flag.repeats === true) return [name, read]
+    // A value can be read as null.
+    return [name, read.length === 0 ? flag.fallback : read[0]]
   })
   return { values: Object.fromEntries(filled) as FlagValues<F>, operands: positionals }
 }

@@ -68,14 +68,14 @@ export const settingsCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, stdout, stderr, signal }) {
     const keepLatest = latestGlobs(given['keep-latest'])
-    const { strict } = given
+    const { strict, 'on-conflict': onConflict } = given
     const asked: { [Name in keyof Change]: Change[Name] | undefined } = {
-      onConflict: ownOrNull(given['on-conflict']),
+      onConflict: onConflict === fromServer ? null : onConflict,
       strict: strict === undefined ? undefined : strict === fromServer ? null : strict === 'on',
-      quotaBytes: ownOrNull(given.quota),
-      retentionDays: ownOrNull(given['retention-days']),
-      retentionMinDays: ownOrNull(given['retention-min-days']),
-      retentionMaxDays: ownOrNull(given['retention-max-days']),
+      quotaBytes: given.quota,
+      retentionDays: given['retention-days'],
+      retentionMinDays: given['retention-min-days'],
+      retentionMaxDays: given['retention-max-days'],
       keepLatest,
     }
     const changes = Object.entries(asked).filter(([, value]) => value !== undefined)
@@ -132,13 +132,8 @@ function latestGlobs(given: readonly string[]): string[] | null | undefined {
 
 function orServer<Value>(
   read: (text: string, name: string) => Value,
-): (text: string, name: string) => Value | typeof fromServer {
-  return (text, name) => (text === fromServer ? fromServer : read(text, name))
-}
-
-/** The value in a `PATCH`. */
-function ownOrNull<Value>(given: Value | typeof fromServer | undefined): Value | null | undefined {
-  return given === fromServer ? null : given
+): (text: string, name: string) => Value | null {
+  return (text, name) => (text === fromServer ? null : read(text, name))
 }
 
 /** Errors: UsageError. */
