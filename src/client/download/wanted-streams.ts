@@ -52,7 +52,7 @@ export function* requestsOf(
   sizeBytes: (ordinal: number) => number,
   connections: number,
 ): Generator<WantsRequest> {
-  const entries = Math.max(1, Math.min(wantsPerRequest, Math.ceil(ordinals.length / connections)))
+  const entries = Math.min(wantsPerRequest, Math.ceil(ordinals.length / connections))
   let own: Want[] = []
   let streams = 0
   const take = (): WantsRequest => {
