@@ -1,10 +1,12 @@
 /** The history of a path: the versions of a file in the artifacts of one name, each with its first
  *  artifact. */
 import { invalidRequest, isArtifactGone } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
 import type { Artifact, ArtifactFilter, ComparedEntry, Metadata } from '../metadata/metadata.ts'
 import { contentOf } from './difference.ts'
 import { sameNameAs } from './previous.ts'
+
+/** Artifacts examined by one call: about a second. */
+const artifactsMax = 1000
 
 /** Consecutive artifacts with the same content and mode at the path. */
 export interface FileVersion {
@@ -33,8 +35,8 @@ export function historyFilter(artifact: Artifact, beforeId = artifact.id + 1): A
 }
 
 /** Compares artifacts in the order given, which must be newest first (`historyFilter`). Returns at
- *  most `limit` versions and examines at most `limits.historyArtifactsMax` artifacts. Skips
- *  artifacts that end meanwhile. Errors: the abort reason of `signal`. */
+ *  most `limit` versions and examines at most a thousand artifacts. Skips artifacts that end
+ *  meanwhile. Errors: the abort reason of `signal`. */
 export async function readHistory(
   reader: Pick<Metadata, 'findEntry'>,
   artifacts: AsyncIterable<Artifact>,
@@ -46,7 +48,7 @@ export async function readHistory(
   let examined = 0
   for await (const artifact of artifacts) {
     signal.throwIfAborted()
-    if (examined === limits.historyArtifactsMax) return { versions, next: last!.id }
+    if (examined === artifactsMax) return { versions, next: last!.id }
     const version = versions.at(-1)
     const found =
       version !== undefined && last?.treeDigest === artifact.treeDigest

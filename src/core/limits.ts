@@ -58,8 +58,6 @@ export const limits = {
   coarseChunkMaxBytes: 1 * MiB - 1 * KiB,
   /** Beyond this offset chunks are coarse as well, which bounds the list of a file's parts. */
   coarseAfterBytes: 4 * GiB,
-  /** How much is deflated to test whether a file is already compressed: about 1 ms of work. */
-  compressedSampleBytes: 64 * KiB,
 
   /** A pack is sealed once it reaches this size; a larger member gets a pack of its own. */
   packTargetBytes: 64 * MiB,
@@ -139,8 +137,6 @@ export const limits = {
   projectsAtOnceMax: 10_000,
   /** Projects that a walk of all reads at once: about a millisecond. */
   projectsPerStep: 500,
-  /** Artifacts whose version of a file one request compares: about a second. */
-  historyArtifactsMax: 1000,
   /** Longest search of one request before it returns a cursor; no proxy times out that soon. */
   searchMs: 10_000,
   /** Differences that one comparison lists and searches for moves, and the characters of their

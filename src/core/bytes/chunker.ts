@@ -12,7 +12,6 @@ import {
   createFileCutFinder,
   hasCompressedHead,
 } from './cut-points.ts'
-import { limits } from '../limits.ts'
 
 /** Cuts the content of one file, fed in pieces of any size. */
 export interface Chunker {
@@ -85,11 +84,11 @@ export async function* cutChunks(
 
 /** Reports whether content that begins with `sample` is already compressed (DESIGN §4): it has a
  *  known magic number, or the sample shrinks by less than 3 % when deflated. Reads at most
- *  `limits.compressedSampleBytes`, about 1 ms of work. A sample under 1 KiB is too short to deflate
+ *  64 KiB, about 1 ms of work. A sample under 1 KiB is too short to deflate
  *  and counts as uncompressed unless its magic number is known. */
 export function isCompressed(sample: Uint8Array): boolean {
   if (hasCompressedHead(sample)) return true
   if (sample.length < 1024) return false
-  const tried = sample.subarray(0, limits.compressedSampleBytes)
+  const tried = sample.subarray(0, 64 * 1024)
   return deflateRawSync(tried, { level: 1 }).length > tried.length * 0.97
 }
