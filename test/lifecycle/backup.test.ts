@@ -21,6 +21,7 @@ import {
   type PackFileSystem,
   nodeFileSystem,
 } from '../../src/packs/local/file-system.ts'
+import { noise } from '../actions/archives.ts'
 import { type TestStore, zipOf } from '../ingest/open-store.ts'
 import { testDirectory } from '../temporary-directory.ts'
 import {
@@ -419,7 +420,8 @@ describe('a backup', () => {
   test('of copies has the rest of a pack that has a bad sector', async () => {
     const filled = await openFilled()
     const { ports, putTar } = filled.store
-    await putTar('large', { 'large.bin': randomBytes(3 * limits.packWriteBytes) })
+    // Always cut into the same chunks.
+    await putTar('large', { 'large.bin': noise(3 * limits.packWriteBytes) })
     const all = (await scrubNow(ports)).copies
     const { read } = ports.packs
     ports.packs = {
@@ -440,7 +442,9 @@ describe('a backup', () => {
     async (copies) => {
       const filled = await openFilled()
       const { ports, putTar } = filled.store
-      if (copies) await putTar('large', { 'large.bin': randomBytes(3 * limits.packWriteBytes) })
+      if (copies)
+        // Always cut into the same chunks.
+        await putTar('large', { 'large.bin': noise(3 * limits.packWriteBytes) })
       const begun = ports.now()
       let at = begun
       vi.spyOn(performance, 'now').mockImplementation(() => at)
