@@ -442,9 +442,7 @@ describe('a backup', () => {
     async (copies) => {
       const filled = await openFilled()
       const { ports, putTar } = filled.store
-      if (copies)
-        // Always cut into the same chunks.
-        await putTar('large', { 'large.bin': noise(3 * limits.packWriteBytes) })
+      if (copies) await putTar('large', { 'large.bin': randomBytes(3 * limits.packWriteBytes) })
       const begun = ports.now()
       let at = begun
       vi.spyOn(performance, 'now').mockImplementation(() => at)
