@@ -15,6 +15,7 @@ export interface SizedProject extends Pick<Project, 'id' | 'name' | 'createdAt'>
   artifacts: number
   files: number
   logicalBytes: number
+  /** Bytes with each file and chunk counted once. */
   chunkBytes: number
 }
 
@@ -52,8 +53,7 @@ export interface ProjectMetadata {
   findProject(name: ProjectName): Promise<Project | undefined>
   /** Projects, by name, that have settings of their own or a run that `listRuns` would list: an
    *  upload that is refused leaves no project to be seen. `after` is the `id` of the last project
-   *  of the previous page; 0 begins. A page takes as many rows as it has, wherever in the list it
-   *  is. */
+   *  of the previous page; 0 begins. Reads the page and what is left out within it. */
   listProjects(page: { after: number; limit: number }): Promise<SizedProject[]>
   /** Changes the given settings. If these include what is kept as the latest, updates the
    *  artifacts accordingly. */

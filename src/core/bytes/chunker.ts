@@ -84,8 +84,8 @@ export async function* cutChunks(
 
 /** Reports whether content that begins with `sample` is already compressed (DESIGN §4): it has a
  *  known magic number, or the sample shrinks by less than 3 % when deflated. Reads at most
- *  64 KiB, about 1 ms of work. A sample under 1 KiB is too short to deflate
- *  and counts as uncompressed unless its magic number is known. */
+ *  64 KiB, about 1 ms of work. A sample under 1 KiB is too short to deflate and counts as
+ *  uncompressed unless its magic number is known. */
 export function isCompressed(sample: Uint8Array): boolean {
   if (hasCompressedHead(sample)) return true
   if (sample.length < 1024) return false

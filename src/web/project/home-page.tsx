@@ -12,10 +12,6 @@ import { type Column, figures, NumberedPager, Table } from '../parts/table.tsx'
 
 export interface ListedProject {
   project: SizedProject
-  artifacts: number
-  logicalBytes: number
-  /** Bytes with each file and chunk counted once. */
-  uniqueBytes: number
   lastRun: Run | undefined
   /** Logical bytes uploaded on each of the last 30 days. */
   days: number[]
@@ -87,20 +83,12 @@ function ProjectTable({ projects, sort, name, now }: HomeView) {
   )
 }
 
-function ProjectRow({
-  project,
-  artifacts,
-  logicalBytes,
-  uniqueBytes,
-  lastRun,
-  days,
-  now,
-}: ListedProject & { now: number }) {
+function ProjectRow({ project, lastRun, days, now }: ListedProject & { now: number }) {
   return (
     <tr>
       <th scope="row">
         <a href={projectPagePath(project.name)}>{project.name}</a>
-        {artifacts === 0 && <span class="badge">empty</span>}
+        {project.artifacts === 0 && <span class="badge">empty</span>}
       </th>
       <td>
         {lastRun === undefined ? (
@@ -111,9 +99,9 @@ function ProjectRow({
           </>
         )}
       </td>
-      <td class="number">{formatCount(artifacts)}</td>
-      <SizeCell bytes={logicalBytes} />
-      <SizeCell bytes={uniqueBytes} />
+      <td class="number">{formatCount(project.artifacts)}</td>
+      <SizeCell bytes={project.logicalBytes} />
+      <SizeCell bytes={project.chunkBytes} />
       <td>
         <Sparkline values={days} label={`Bytes uploaded to ${project.name} by day`} />
       </td>

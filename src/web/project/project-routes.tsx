@@ -72,9 +72,6 @@ async function listedProject(
   ])
   return {
     project,
-    artifacts: project.artifacts,
-    logicalBytes: project.logicalBytes,
-    uniqueBytes: project.chunkBytes,
     lastRun,
     days: uploadsByDay(days, now),
   }
