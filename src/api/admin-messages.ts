@@ -214,7 +214,7 @@ export const projectListSchema = z
         logicalBytes: bytes.meta({ description: 'Sum of the file sizes of live artifacts.' }),
         dedupedBytes: bytes.meta({
           description:
-            'Bytes of live artifacts, and of deleted ones that still hold their content, counting each distinct file and chunk once.',
+            'Bytes of live artifacts, and of deleted ones that still hold their content, counting each distinct file and chunk once, in the project that uploaded it first.',
         }),
         createdAt: instant,
         links: z.object({ html: z.string() }),

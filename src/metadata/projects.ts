@@ -15,7 +15,7 @@ export interface SizedProject extends Pick<Project, 'id' | 'name' | 'createdAt'>
   artifacts: number
   files: number
   logicalBytes: number
-  /** Bytes with each file and chunk counted once. */
+  /** Bytes of distinct files and chunks, each counted in the project that uploaded it first. */
   chunkBytes: number
 }
 
