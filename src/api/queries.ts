@@ -152,7 +152,8 @@ export const archiveQuery = z.strictObject({
     .optional()
     .meta({
       description:
-        'Only paths that this glob matches: `*` stays within a segment, `**` crosses segments. ' +
+        'Only paths that this glob matches: `*` stays within a segment, `**` crosses segments; without wildcards also all ' +
+        'below the directory that it names. ' +
         'Fails with `no_files` when none does.',
     }),
   intact,

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { WireArtifact } from '../api/messages.ts'
 import { archivePath, uploadPath } from '../api/paths.ts'
-import { compilePathGlobs, joinPathGlobs } from '../core/glob/path-glob.ts'
+import { compileSelection, joinPathGlobs } from '../core/glob/path-glob.ts'
 import { saveAs } from './files/save-as.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
 import { readResumed } from './transport/resumed-body.ts'
@@ -51,7 +51,7 @@ export function readArchive(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   // Reports bad globs before a URL of any length is sent.
-  compilePathGlobs(paths)
+  compileSelection(paths)
   const [first, ...others] = paths
   const path = first === undefined ? undefined : joinPathGlobs([first, ...others])
   const request = {

@@ -1,6 +1,6 @@
 /** The part of an artifact that an archive holds. */
 import { tooLarge } from '../core/errors.ts'
-import { compilePathGlobs, nothingMatches } from '../core/glob/path-glob.ts'
+import { compileSelection, nothingMatches } from '../core/glob/path-glob.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { damagedFiles, damageOf } from './damage.ts'
@@ -35,7 +35,7 @@ export async function partOf(
   { paths = [], intact = false, signal }: Selection,
 ): Promise<ArchivePart> {
   const globs = paths.length === 0 ? undefined : paths
-  const byPath = globs && { matches: compilePathGlobs(globs), signal }
+  const byPath = globs && { matches: compileSelection(globs), signal }
   // The zip of an exact artifact can be damaged although all its files are intact.
   const isWhole = !intact || artifact.state === 'available'
   const damaged = isWhole ? [] : await leftOut(reader, artifact, byPath)

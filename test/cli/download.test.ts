@@ -124,13 +124,21 @@ describe('trove download', () => {
     expect(await pathsIn('d')).toEqual(['VERSION', 'bin', 'bin/tool'])
   })
 
+  test('--path that names a directory downloads all below it, also into an archive', async () => {
+    await trove(['download', '42/build', 'd', '--path', 'bin'])
+    expect(await pathsIn('d')).toEqual(['bin', 'bin/sub', 'bin/sub/x', 'bin/tool'])
+    await trove(['download', '42/build', '-o', 'part.zip', '--path', 'bin', '--path', 'x'])
+    const packed = execFileSync('unzip', ['-Z1', 'part.zip'], { cwd: root }).toString()
+    expect(packed.split('\n')).toContain('bin/tool')
+  })
+
   test('--path that matches nothing fails and makes no directory', async () => {
     const none = await trove(['download', '42/build', 'none', '--path', 'bin/*.js', '--path', 'x'])
     expect(existsSync(join(root, 'none'))).toBe(false)
     expect(none).toMatchObject({
       status: 12,
       stderr: expect.stringContaining(
-        'trove: no path in the artifact matches bin/*.js, x (for everything in a directory, use x/**)\n',
+        'trove: no path in the artifact matches bin/*.js, x\n',
       ) as string,
     })
     expect(await trove(['download', '42/build', 'none', '--path', 'link'])).toMatchObject({

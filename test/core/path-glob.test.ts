@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { minimatch } from 'minimatch'
 import { describe, expect, test } from 'vitest'
 import { hasCode } from '../../src/core/errors.ts'
-import { compilePathGlobs, joinPathGlobs } from '../../src/core/glob/path-glob.ts'
+import { compilePathGlobs, compileSelection, joinPathGlobs } from '../../src/core/glob/path-glob.ts'
 import { turns } from '../turns.ts'
 
 const matches = (pattern: string, path: string): boolean => compilePathGlobs([pattern])(path)
@@ -43,6 +43,17 @@ describe('semantics', () => {
     const filter = compilePathGlobs(['*.js', 'docs/**'])
     expect(['a.js', 'docs/x', 'a.ts'].map(filter)).toEqual([true, true, false])
   })
+})
+
+test.each([
+  ['dist', ['dist', 'dist/a', 'dist/a/b'], ['a/dist', 'dist2']],
+  ['{a,b/c}', ['a/x', 'b/c', 'b/c/d'], ['b', 'b/d']],
+  ['\\*', ['*', '*/x'], ['a', 'a/x']],
+  ['*', ['a'], ['a/x']],
+  ['dist/*', ['dist/a'], ['dist', 'dist/a/b']],
+])('the selection %s takes %j and not %j', (pattern, taken, others) => {
+  const takes = compileSelection([pattern])
+  expect([...taken, ...others].filter(takes)).toEqual(taken)
 })
 
 test('random patterns of the supported syntax match exactly what minimatch matches', () => {

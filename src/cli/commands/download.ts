@@ -276,6 +276,8 @@ async function printResults(
   { flags: given, stdout, stderr }: Invocation<DownloadFlags>,
   { results, root }: { results: Downloaded[]; root: string },
 ): Promise<void> {
+  const isNone = results.every(({ entries, skippedSymlinks }) => entries + skippedSymlinks === 0)
+  if (given.path.length > 0 && isNone) throw nothingMatches(given.path)
   const dryRun = given['dry-run']
   if (!dryRun) {
     // Before any output, whether or not anybody reads that.
@@ -295,6 +297,4 @@ async function printResults(
     if (!given.json) await write(stdout, describePlan(result))
     await write(stderr, `${describeDownload(result, dryRun)}\n`)
   }
-  const isNone = results.every(({ entries, skippedSymlinks }) => entries + skippedSymlinks === 0)
-  if (given.path.length > 0 && isNone) throw nothingMatches(given.path)
 }

@@ -11,7 +11,7 @@ import {
   skimFileLine,
 } from '../../core/manifest/manifest-text.ts'
 import { readTimes } from '../../core/manifest/modification-times.ts'
-import { compilePathGlobs } from '../../core/glob/path-glob.ts'
+import { compileSelection } from '../../core/glob/path-glob.ts'
 
 export interface FetchedTree {
   readonly count: number
@@ -58,7 +58,7 @@ export function selectEntries(tree: FetchedTree, globs: readonly string[] = []):
   const all: number[] = []
   for (let ordinal = 0; ordinal < tree.count; ordinal++) all.push(ordinal)
   if (globs.length === 0) return all
-  const matches = compilePathGlobs(globs)
+  const matches = compileSelection(globs)
   return all.filter((ordinal) => matches(tree.path(ordinal)))
 }
 

@@ -13,7 +13,20 @@ import { limits } from '../limits.ts'
 /** Returns a function that reports whether a path matches at least one of `patterns`.
  *  Errors: invalid_request, too_large. */
 export function compilePathGlobs(patterns: readonly string[]): (path: string) => boolean {
-  const alternatives: SegmentPattern[][] = []
+  return createGlobMatcher([...alternativesOf(patterns)])
+}
+
+/** As `compilePathGlobs`, for selecting a part of an artifact: a pattern without wildcards also
+ *  matches all below the directory that it names. Errors: invalid_request, too_large. */
+export function compileSelection(patterns: readonly string[]): (path: string) => boolean {
+  const alternatives = [...alternativesOf(patterns)]
+  const below = alternatives
+    .filter(isLiteral)
+    .map((literal): SegmentPattern[] => [...literal, globstar, anyName])
+  return createGlobMatcher([...alternatives, ...below])
+}
+
+function* alternativesOf(patterns: readonly string[]): Generator<SegmentPattern[]> {
   let characters = 0
   for (const pattern of patterns) {
     // Such a pattern matches nothing, and a user who excludes `secrets/` would believe that it is
@@ -23,18 +36,20 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
       characters += costOf(alternative)
       if (characters > limits.globCharactersMax) throw tooLong()
       // As in minimatch, `a/{,b}/c` includes `a/c`.
-      alternatives.push(parsePattern(alternative.replaceAll(/\/{2,}/g, '/')))
+      yield parsePattern(alternative.replaceAll(/\/{2,}/g, '/'))
     }
   }
-  return createGlobMatcher(alternatives)
+}
+
+function isLiteral(pattern: readonly SegmentPattern[]): boolean {
+  return pattern.every(
+    (segment) => segment !== globstar && segment.every(({ kind }) => kind === 'character'),
+  )
 }
 
 /** The error for globs that match no path of an artifact. */
 export function nothingMatches(globs: readonly string[]): Error {
-  // A glob matches whole paths, never what lies below them.
-  const plain = globs.find((glob) => !/[*?[{]/.test(glob))
-  const hint = plain === undefined ? '' : ` (for everything in a directory, use ${plain}/**)`
-  const reason = `no path in the artifact matches ${globs.join(', ')}${hint}`
+  const reason = `no path in the artifact matches ${globs.join(', ')}`
   return storeError('no_files', reason, { patterns: [...globs] })
 }
 
@@ -139,6 +154,8 @@ function findBorders(pattern: string, open: number): number[] | undefined {
   return undefined
 }
 
+const anyName: Token[] = [{ kind: 'star' }]
+
 function parsePattern(pattern: string): SegmentPattern[] {
   if (pattern.startsWith('!')) throw refuse(pattern, 'it is a negation')
   const segments = pattern.replace(/^(?:\.\/+)+/, '').split('/')
@@ -146,7 +163,7 @@ function parsePattern(pattern: string): SegmentPattern[] {
     segment === '**' ? globstar : parseSegment(segment, pattern),
   )
   // `a/**` matches what lies below a, not a itself.
-  if (parsed.at(-1) === globstar) parsed.push([{ kind: 'star' }])
+  if (parsed.at(-1) === globstar) parsed.push(anyName)
   return parsed
 }
 
