@@ -72,6 +72,16 @@ describe('trove upload selects', () => {
     expect(planned.text.trim().split('\n')).toEqual(paths)
   })
 
+  test('says which hidden files it left out', async () => {
+    const left = '  left out: .hidden (--include-hidden adds them)\n'
+    expect((await trove(['upload', 'build', 'dist', '-n'])).stderr).toContain(left)
+    expect((await trove(['upload', 'build', 'dist'])).stderr).toContain(left)
+    const { text } = await trove(['upload', 'build', 'dist', '--json'])
+    expect(JSON.parse(text)).toMatchObject({ hiddenPaths: 1 })
+    const all = await trove(['upload', 'all', 'dist', '--include-hidden'])
+    expect(all.stderr).not.toContain('left out')
+  })
+
   test('directories left empty, which a dry run marks as such', async () => {
     const args = ['upload', 'bare', 'dist', '--exclude', 'sub/*', '--exclude', '*.map']
     expect((await trove([...args, '--dry-run'])).text).toBe('a.js\nsub/\n')
@@ -234,6 +244,7 @@ describe('trove upload reports', () => {
       'expiresAt',
       'url',
       'secrets',
+      'hiddenPaths',
     ])
     const { logicalBytes } = result
     expect(result).toMatchObject({

@@ -187,6 +187,29 @@ describe('the walk', () => {
     expect(paths).toEqual(['a', 'b'])
   })
 
+  test.each<[string[], string[], string[]]>([
+    [['.'], [], ['.env', '.git', 'b/.x', 'b/.y.map']],
+    [['.'], ['.git/**', '**/.x', '**/*.map'], ['.env']],
+    [['**/*.map'], [], ['b/.y.map']],
+    [['**', '!**/.git/**', '!.env'], [], ['b/.x', 'b/.y.map']],
+    [['.env', 'b/c.map'], [], ['.env']],
+  ])('of %j without %j, names as left out %j', async (patterns, exclude, hidden) => {
+    const root = await makeDirectory({
+      '.git/x': '',
+      a: '',
+      '.env': '',
+      'b/c.map': '',
+      'b/.x': '',
+      'b/.y.map': '',
+    })
+    const seen: string[] = []
+    const onHidden = (path: string): void => void seen.push(path)
+    await walk(root, patterns, { exclude, onHidden })
+    expect(seen.toSorted()).toEqual(hidden)
+    await walk(root, patterns, { exclude, onHidden, includeHidden: true })
+    expect(seen).toHaveLength(hidden.length)
+  })
+
   test('a name that no artifact can hold is reported with what to do, unless it is excluded', async () => {
     const root = await makeDirectory({ a: '', 'd/new\nline': '' })
     const message =

@@ -1,12 +1,11 @@
 /** `trove upload`: uploads files, directories and globs as one artifact, sending only what the
  *  server lacks. */
-import type { SecretInFile, UploadProgress, UploadResult } from '../../client/client.ts'
+import type { SecretInFile, UploadProgress } from '../../client/client.ts'
 import { noFiles, type UploadTarget } from '../../client/upload/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { findSourceSecrets } from '../../client/upload/source-secrets.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
-import { whyKept } from '../../core/policy/explanation.ts'
 import { knownFacts } from '../../core/run/run.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import {
@@ -19,8 +18,6 @@ import {
 } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { isAbort } from '../exit-status.ts'
-import { writeOutputs, writeSummary } from '../output/job-report.ts'
-import { expiryCell } from '../output/expiry-cell.ts'
 import {
   describeSecrets,
   secretsAnnotation,
@@ -32,7 +29,13 @@ import { printable, write, writeJson } from '../output/output.ts'
 import type { Progress } from '../output/progress.ts'
 import { runFlags } from '../run-flags.ts'
 import { connect, requireProject, type ServerContext } from '../server-access.ts'
-import { lifeOf, missingText, unmetText } from '../output/unmet-wishes.ts'
+import { missingText, unmetText } from '../output/unmet-wishes.ts'
+import {
+  describeHidden,
+  describeUpload,
+  reportUpload,
+  uploadJson,
+} from '../output/upload-result.ts'
 
 const flags = {
   ...serverFlags,
@@ -90,6 +93,7 @@ export const uploadCommand: Command<typeof flags> = {
       throw new UsageError('stdin cannot be uploaded; for a file called -, use ./-')
     parseArtifactName(name)
     const { 'if-no-files-found': whenEmpty } = given
+    const hidden: string[] = []
     const source = {
       kind: 'patterns',
       patterns,
@@ -97,6 +101,7 @@ export const uploadCommand: Command<typeof flags> = {
       includeHidden: given['include-hidden'],
       symlinks: given.symlinks ?? 'keep',
       exclude: given.exclude,
+      onHidden: (path: string) => void hidden.push(path),
     } as const
     const whenNone = async (error: unknown): Promise<void> => {
       if (!hasCode(error, 'no_files') || whenEmpty === 'error') throw error
@@ -106,7 +111,10 @@ export const uploadCommand: Command<typeof flags> = {
       if (given.json) await writeJson(stdout, null)
     }
     await write(stderr, missingText(patterns))
-    if (given['dry-run']) return await listSource(invocation, source).catch(whenNone)
+    if (given['dry-run']) {
+      await listSource(invocation, source).catch(whenNone)
+      return void (await write(stderr, describeHidden(hidden)))
+    }
     const context = await connect(given, { stderr, signal })
     const { config, client, progress } = context
     const startedAt = performance.now()
@@ -130,10 +138,11 @@ export const uploadCommand: Command<typeof flags> = {
       progress.finish()
       const elapsedMs = performance.now() - startedAt
       // Before any output, whether or not anybody reads that.
-      await report(config, result)
-      if (given.json) await writeJson(stdout, jsonOf(result, secrets))
+      await reportUpload(config, result)
+      if (given.json) await writeJson(stdout, uploadJson(result, { secrets, hidden }))
       await write(stderr, warningOf(context, secretsText(secrets, result.artifact), name))
-      await write(stderr, summaryOf(result, elapsedMs) + unmetText(result.artifact, target))
+      await write(stderr, describeUpload(result, elapsedMs) + describeHidden(hidden))
+      await write(stderr, unmetText(result.artifact, target))
     } catch (error) {
       progress.finish()
       if (isAbort(error)) await write(stderr, interruptedText)
@@ -228,63 +237,4 @@ function showUpload(progress: Progress): (now: UploadProgress) => void {
       { label: 'Sending', doneBytes: now.doneBytes, totalBytes: now.totalBytes, note },
     ])
   }
-}
-
-function jsonOf(
-  { artifact, ...result }: UploadResult,
-  secrets: readonly SecretInFile[],
-): Record<string, unknown> {
-  return {
-    artifactId: artifact.id,
-    name: artifact.name,
-    files: result.files,
-    logicalBytes: result.logicalBytes,
-    sentBytes: result.sentBytes,
-    reusedBytes: result.reusedBytes,
-    treeDigest: artifact.treeDigest,
-    zipDigest: artifact.zipDigest,
-    expiresAt: artifact.expiresAt,
-    url: artifact.links.html,
-    secrets,
-  }
-}
-
-function summaryOf(result: UploadResult, elapsedMs: number): string {
-  const { artifact, files, logicalBytes, sentBytes, reusedBytes } = result
-  // Of a tiny tree the list of its files is longer than the files.
-  const share =
-    logicalBytes === 0 || sentBytes > logicalBytes
-      ? ''
-      : ` (${((sentBytes / logicalBytes) * 100).toFixed(1)} %)`
-  const compressed = Math.max(0, logicalBytes - reusedBytes - sentBytes)
-  const ending =
-    whyKept(artifact) ?? `expires ${artifact.expiresAt.slice(0, 10)} (${lifeOf(artifact)})`
-  return [
-    `${printable(artifact.name)}  ${counted(files, 'file')}  ${formatSizeBytes(logicalBytes)}  ` +
-      `sent ${formatSizeBytes(sentBytes)}${share}  ` +
-      `saved: ${formatSizeBytes(reusedBytes)} unchanged, ${formatSizeBytes(compressed)} compression  ` +
-      `${(elapsedMs / 1000).toFixed(1)} s`,
-    `  tree ${artifact.treeDigest}  ${ending}`,
-    `  ${artifact.links.html}${result.created ? '' : '  (already uploaded)'}`,
-    '',
-  ].join('\n')
-}
-
-async function report(config: ServerContext['config'], result: UploadResult): Promise<void> {
-  const { artifact } = result
-  await writeOutputs(config, {
-    'artifact-id': String(artifact.id),
-    'artifact-url': artifact.links.html,
-    'artifact-digest': artifact.zipDigest ?? '',
-    'tree-digest': artifact.treeDigest,
-  })
-  await writeSummary(config, `Artifact ${artifact.name}`, [
-    ['files', String(result.files)],
-    ['size', formatSizeBytes(result.logicalBytes)],
-    ['sent', formatSizeBytes(result.sentBytes)],
-    ['unchanged', formatSizeBytes(result.reusedBytes)],
-    ['tree digest', artifact.treeDigest],
-    ['expires', expiryCell(artifact)],
-    ['page', artifact.links.html],
-  ])
 }

@@ -19,6 +19,9 @@ export type UploadSource =
       symlinks?: 'keep' | 'follow'
       /** Globs of entry paths to leave out. */
       exclude?: readonly string[]
+      /** Called with the path of each hidden file or directory that is left out, in the order in
+       *  which they are found. */
+      onHidden?: (path: string) => void
     }
   | { kind: 'files'; files: readonly SourceFile[] }
 
@@ -71,6 +74,7 @@ export async function hashSource(
     includeHidden: source.includeHidden ?? false,
     symlinks: source.symlinks ?? 'keep',
     exclude: source.exclude ?? [],
+    onHidden: source.onHidden,
     signal,
     onFiles: (from, to, found) => {
       reportProgress({ files: to })

@@ -26,6 +26,9 @@ export interface WalkOptions {
   symlinks: 'keep' | 'follow'
   /** Globs of entry paths to leave out; excluding a directory excludes everything below it. */
   exclude: readonly string[]
+  /** Called with the entry path of each hidden file or directory that only `includeHidden` would
+   *  add. */
+  onHidden?: ((path: string) => void) | undefined
   /** Called with batches of entries as they are found, in order. */
   onFiles?: ((from: number, to: number, tree: SourceTree) => void) | undefined
   signal?: AbortSignal | undefined
@@ -77,12 +80,14 @@ function isDirectory(path: string): boolean {
 }
 
 function* walkBelow(root: string, patterns: SourcePatterns, options: WalkOptions): Walk {
+  const walk = createWalker(patterns, options, slashed(root).length)
   const children: Child[] = []
   for (const path of patterns.searchPaths) {
     const child = operand(path, options)
-    if (child !== undefined && !isHidden(basename(path), options)) children.push(child)
+    if (child === undefined) continue
+    if (isHidden(basename(path), options)) walk.noteHidden(child)
+    else children.push(child)
   }
-  const walk = createWalker(patterns, options, slashed(root).length)
   if (children.length === 1 && children[0]!.path === root) yield* walk.content(root, [])
   else yield* walk.children(children, [])
 }
@@ -126,6 +131,7 @@ interface Walker {
   /** Walks the directory `path`, whose real ancestors are `chain`. */
   content(path: string, chain: readonly string[]): Walk
   children(children: readonly Child[], chain: readonly string[]): Walk
+  noteHidden(child: Child): void
 }
 
 function createWalker(
@@ -166,7 +172,9 @@ function createWalker(
     const real = follows ? targetOf(path) : path
     if (chain.includes(real)) return
     yield undefined
-    yield* children(readChildren(path, options), follows ? [...chain, real] : chain)
+    const found = readChildren(path, options)
+    for (const child of found.hidden) noteHidden(child)
+    yield* children(found.visible, follows ? [...chain, real] : chain)
   }
 
   /** A directory occurs twice in the order: as `name`, where its own entry belongs, and as
@@ -197,6 +205,16 @@ function createWalker(
     }
   }
 
+  function noteHidden({ path, entry }: Child): void {
+    const isMatch = (): boolean => {
+      const { asDirectory, asLeaf } = patterns.match(path)
+      return entry.isDirectory() ? asDirectory : asLeaf
+    }
+    const entryPath = entryPathOf(path)
+    if (excluded(entryPath) || excludedBelow(entryPath)) return
+    if (patterns.isPlain || isMatch()) options.onHidden?.(entryPath)
+  }
+
   function isOfInterest(path: string): boolean {
     if (excluded(entryPathOf(path))) return false
     return patterns.isPlain || patterns.mayMatchBelow(path)
@@ -208,7 +226,7 @@ function createWalker(
     return { path: entryPathOf(path), kind: 'directory', stats }
   }
 
-  return { content, children }
+  return { content, children, noteHidden }
 }
 
 function matching(globs: readonly string[]): (path: string) => boolean {
@@ -230,15 +248,17 @@ function refuseUnreadable({ path, isUnreadable }: Child): void {
     throw unsafePath(path, 'its name is not valid UTF-8; rename it, or exclude it')
 }
 
-/** Returns visible children, unordered. Where symlinks are followed, dangling ones are left out. */
-function readChildren(path: string, options: WalkOptions): Child[] {
+/** Children are unordered. Where symlinks are followed, dangling ones are left out. */
+function readChildren(path: string, options: WalkOptions): { visible: Child[]; hidden: Child[] } {
   const entries = whileReading(path, () => readdirSync(path, { withFileTypes: true }))
   const prefix = slashed(path)
-  const children: Child[] = []
+  const visible: Child[] = []
+  const hidden: Child[] = []
   for (const entry of entries) {
     const { name } = entry
     // Leftovers of a killed download are not content.
-    if (isHidden(name, options) || name === partialName) continue
+    if (name === partialName) continue
+    const children = isHidden(name, options) ? hidden : visible
     if (name.includes('\ufffd') && findLstat(prefix + name) === undefined) {
       // Node decodes names as UTF-8 and substitutes this character for invalid bytes.
       children.push({ path: prefix + name, entry, isUnreadable: true })
@@ -249,7 +269,7 @@ function readChildren(path: string, options: WalkOptions): Child[] {
       children.push({ path: prefix + name, entry: entryAt(prefix + name, entry) })
     }
   }
-  return children
+  return { visible, hidden }
 }
 
 /** Errors: FileError, unsafe_path. */
