@@ -1,5 +1,5 @@
 /** Large files that a client offers by their parts. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { decodeOrdinals } from '../../../src/core/bytes/blob-exchange.ts'
 import { openStore } from '../open-store.ts'
 import { compositeOf, encoded, openSession, record } from './open-session.ts'
@@ -37,6 +37,20 @@ test('no more is assembled than an artifact may have, however short the lists ar
     await session.step({ step: 'parts' }, encoded(compositeOf(parts)))
   }
   await expect(session.commit(files)).rejects.toMatchObject({ code: 'too_large' })
+})
+
+test('a file that is longer than announced is not assembled to its end', async () => {
+  const store = await openStore()
+  const session = await openSession(store, 'mine/app')
+  const [part] = texts('a') as [Buffer]
+  const files = { part }
+  await session.offer(files)
+  await session.step({ step: 'blobs' }, record(part))
+  const parts = Array.from({ length: 10_000 }, () => part)
+  await session.step({ step: 'parts' }, encoded(compositeOf(parts, { sizeBytes: 1 })))
+  const lookUp = vi.spyOn(store.ports.metadata, 'readJoiningParts')
+  await expect(session.commit(files)).rejects.toMatchObject({ code: 'digest_mismatch' })
+  expect(lookUp).toHaveBeenCalledOnce()
 })
 
 test.each([{ crc32: 1 }, { sizeBytes: 99 }])(
