@@ -9,6 +9,8 @@ import { ingest } from '../../src/ingest/ingest.ts'
 import type { UploadForm } from '../../src/ingest/job.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
+import { collectNow } from '../lifecycle/collection.ts'
+import { leftovers } from '../lifecycle/leftovers.ts'
 import { expectNothing, jobOf, openStore, stagedIn } from './open-store.ts'
 
 // Several batches: the first begins a pack while the next is read.
@@ -109,5 +111,8 @@ test.each<[string, UploadForm, () => Buffer | Promise<Buffer>]>([
     expect(await readdir(join(store.directory, 'cas', 'staging', 'packs'))).toEqual([])
     for await (const { name } of store.packs.list())
       expect(await store.metadata.hasPack(name)).toBe(true)
+    await collectNow(store.ports)
+    expect(await store.packBytes()).toBe(0)
+    expect(leftovers(join(store.directory, 'trove.db'))).toEqual({})
   }
 })

@@ -25,6 +25,13 @@ export function leftovers(path: string): Record<string, number> {
       WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = r.manifest_id AND a.removed_at IS NULL)`,
     'skeletons of nobody': `SELECT count(*) AS n FROM skeleton_streams k
       WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND a.removed_at IS NULL)`,
+    'pages of an emptied manifest': `SELECT count(*) AS n FROM manifest_pages p
+      WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = p.manifest_id AND a.removed_at IS NULL)`,
+    'manifests of nobody': `SELECT count(*) AS n FROM manifests m
+      WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = m.id)`,
+    'pages of skeletons and times of nobody': `SELECT count(*) AS n FROM
+      (SELECT content_id AS id FROM skeleton_pages UNION ALL SELECT content_id FROM artifact_times) c
+      WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = c.id AND a.removed_at IS NULL)`,
     'packs without a copy': `SELECT count(*) AS n FROM packs p
       WHERE NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)`,
     'wrong counts of packs': `SELECT count(*) AS n FROM packs p
@@ -33,6 +40,8 @@ export function leftovers(path: string): Record<string, number> {
     'candidates of sweep': 'SELECT count(*) AS n FROM touched_blobs',
     sessions: 'SELECT count(*) AS n FROM sessions',
     leases: 'SELECT count(*) AS n FROM leases',
+    'leases on manifests': 'SELECT count(*) AS n FROM manifest_leases',
+    'offered pages': 'SELECT count(*) AS n FROM offered_pages',
   })
 }
 
