@@ -1,7 +1,7 @@
 /** What a command says about maintenance that is interrupted. */
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
+import { PassThrough, Writable } from 'node:stream'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { z } from 'zod'
 import { runMaintenance } from '../../src/cli/maintenance/maintenance-job.ts'
@@ -60,4 +60,30 @@ test('an interrupted command without a server says what comes of repeating it', 
   const data = await makeDirectory()
   await openSqliteMetadata({ path: join(data, 'trove.db') }).close()
   expect(await interrupt({ data })).toBe('trove: interrupted; it resumes\n')
+})
+
+test('a command whose job ended with the server says so', async () => {
+  const server = createServer((request, response) => {
+    const isStart = request.method === 'POST'
+    response.writeHead(isStart ? 202 : 404, { 'content-type': 'application/json' })
+    const job = { id: 'a', kind: 'scrub', state: 'running', progress: null }
+    response.end(JSON.stringify(isStart ? job : { code: 'not_found', detail: 'no job a' }))
+  })
+  const url = await listen(server)
+  const running = runMaintenance(
+    { url, data: undefined },
+    {
+      stderr: new PassThrough() as unknown as NodeJS.WriteStream,
+      signal: new AbortController().signal,
+    },
+    {
+      command: 'scrub',
+      path: '/api/v1/scrub',
+      json: {},
+      schema: z.object({ packs: z.number() }),
+      local: async () => await Promise.reject(new Error('not local')),
+      describeProgress: () => '',
+    },
+  )
+  await expect(running).rejects.toThrow('the server restarted, which ended the scrub; run it again')
 })

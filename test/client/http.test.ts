@@ -101,7 +101,7 @@ describe('a request', () => {
 
   test('is not retried when it is not idempotent', async () => {
     const server = await serve((_, response, attempt) => {
-      if (attempt === 1) problem(response, 503, 'busy')
+      if (attempt === 1) problem(response, 503, 'busy', { what: 'pack storage' })
       else response.write('{"fine', () => response.destroy())
     })
     const request = { method: 'POST' as const, path: '/', json: {} }

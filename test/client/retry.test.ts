@@ -1,5 +1,6 @@
 /** When a transfer of many requests is retried. */
 import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { hasCode } from '../../src/core/errors.ts'
 import { openAnswer } from '../../src/client/transport/http.ts'
@@ -45,6 +46,39 @@ test.each([
   answer.discard()
   // By itself the first pause is at most 375 ms.
   expect(times[1]! - times[0]!).toBeGreaterThanOrEqual(990)
+})
+
+test.each([
+  ['starting', 'busy', { what: 'server' }],
+  ['stopping', 'shutting_down', {}],
+])('what is not repeatable is repeated while the server is %s', async (_, code, details) => {
+  let requests = 0
+  const server = createServer((_request, response) => {
+    requests += 1
+    if (requests > 2) response.end('{}')
+    else response.writeHead(503).end(JSON.stringify({ code, detail: code, ...details }))
+  })
+  const access = { url: await listen(server), token: null }
+  const request = { method: 'POST', path: '/', json: {} } as const
+  ;(await openAnswer(access, request)).discard()
+  expect(requests).toBe(3)
+  requests = 0
+  const once = openAnswer(access, { ...request, repeatable: false })
+  await expect(once).rejects.toMatchObject({ code })
+  expect(requests).toBe(1)
+})
+
+test('what is not repeatable is repeated while nothing listens', async () => {
+  const server = createServer((_, response) => response.end('{}'))
+  const url = await listen(server)
+  const { port } = server.address() as AddressInfo
+  await new Promise((done) => server.close(done))
+  setTimeout(() => server.listen(port, '127.0.0.1'), 100)
+  const patience = createPatience(10_000)
+  const request = { method: 'POST', path: '/', json: {} } as const
+  const answer = await openAnswer({ url, token: null, patience }, request)
+  expect(answer.status).toBe(200)
+  answer.discard()
 })
 
 test('a transfer fails after six attempts, but not before its time to retry is over', async () => {

@@ -6,7 +6,7 @@ import type { WireJob } from '../../api/admin-messages.ts'
 import { jobPath } from '../../api/paths.ts'
 import { findKeys } from '../../auth/key.ts'
 import { adminGrant, mintToken } from '../../auth/tokens.ts'
-import { asError, type ErrorCode, StoreError } from '../../core/errors.ts'
+import { asError, type ErrorCode, hasCode, StoreError } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
@@ -120,8 +120,8 @@ async function runOnServer<Report>(
     stderr,
   }: Pick<Invocation, 'stderr' | 'signal'> & { onProgress(report: Report): void },
 ): Promise<Report> {
-  const fields = ['id', 'state', 'progress'] as const
-  let state = await requestJson<WireJob>(server, { method: 'POST', path, json, signal }, fields)
+  const start = { method: 'POST', path, json, signal } as const
+  let state = await requestJson<WireJob>(server, start, jobFields)
   try {
     for (;;) {
       if (state.state === 'done') return schema.parse(state.progress)
@@ -131,10 +131,27 @@ async function runOnServer<Report>(
       const report = schema.safeParse(state.progress)
       if (report.success) onProgress(report.data)
       await sleep(pollMs, undefined, { signal })
-      state = await requestJson(server, { path: jobPath(state.id), signal }, fields)
+      state = await readJob(server, state, signal)
     }
   } catch (error) {
     if (signal.aborted) await write(stderr, await cancel(server, state))
+    throw error
+  }
+}
+
+const jobFields = ['id', 'state', 'progress'] as const
+
+async function readJob(
+  server: ServerAccess,
+  { id, kind }: WireJob,
+  signal: AbortSignal,
+): Promise<WireJob> {
+  try {
+    return await requestJson(server, { path: jobPath(id), signal }, jobFields)
+  } catch (error) {
+    // A server remembers its jobs for longer than this pauses, but not through a restart.
+    if (hasCode(error, 'not_found'))
+      throw new CancelledError(`the server restarted, which ended the ${kind}; run it again`)
     throw error
   }
 }
@@ -152,7 +169,7 @@ async function cancel(server: ServerAccess, { id, kind }: WireJob): Promise<stri
   }
 }
 
-/** Somebody else has cancelled the job. */
+/** Somebody else has cancelled the job, or the server restarted. */
 class CancelledError extends Error {
   override readonly name = 'CancelledError'
 }

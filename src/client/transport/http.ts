@@ -6,6 +6,8 @@ import {
   type ErrorCode,
   type ErrorDetails,
   forbidden,
+  hasCode,
+  hasErrno,
   StoreError,
   unauthenticated,
 } from '../../core/errors.ts'
@@ -36,8 +38,8 @@ export interface ApiRequest {
   json?: unknown
   /** Sent as it is. A function is called for each attempt. */
   body?: Uint8Array | (() => AsyncIterable<Uint8Array>)
-  /** Whether sending the request twice has the same effect as sending it once. Default: true,
-   *  but for POST and PATCH. */
+  /** Whether sending the request twice has the same effect as sending it once. By default
+   *  true, but for POST and PATCH only where the server has certainly done nothing yet. */
   repeatable?: boolean
   /** Whether a redirect response is the wanted result; it is not followed. */
   takesRedirect?: boolean
@@ -90,9 +92,22 @@ export async function openAnswer(server: ServerAccess, request: ApiRequest): Pro
       await waitFor(pauseMs(outcome, attempt), request.signal)
       continue
     }
-    if (outcome instanceof NetworkError) throw outcome
-    throw notePause(await errorOf(server, outcome), askedPauseMs(outcome))
+    const error =
+      outcome instanceof NetworkError
+        ? outcome
+        : notePause(await errorOf(server, outcome), askedPauseMs(outcome))
+    if (request.repeatable === false || !isUntouched(error) || !goesOn()) throw error
+    await waitFor(pauseMs(outcome, attempt), request.signal)
   }
+}
+
+/** Whether the server has certainly done nothing: there was none, or it takes no requests yet, or
+ *  no more. */
+function isUntouched(error: Error): boolean {
+  if (error instanceof NetworkError) return hasErrno(error.cause, 'ECONNREFUSED')
+  return (
+    hasCode(error, 'shutting_down') || (hasCode(error, 'busy') && error.details.what === 'server')
+  )
 }
 
 /** The sign-in page of a network or a proxy, which comes with a success status. */
