@@ -8,6 +8,15 @@ import { openSharedServer } from './open-server.ts'
 
 const server = await openSharedServer({ TROVE_PROJECT_QUOTA: '1000' })
 
+const offered = {
+  name: 'dist',
+  treeDigest: `sha256:${digestOf('tree')}`,
+  timesDigest: `sha256:${digestOf('')}`,
+  entryCount: 1,
+  fileCount: 1,
+  logicalBytes: 1,
+}
+
 /** Announces an upload of `project` but sends nothing of it; returns the status, or `asked` when
  *  the server asks for the body. */
 async function announce(
@@ -69,16 +78,7 @@ test('a project over its quota is refused every form of upload before it is sent
     const headers = { 'content-type': type, 'transfer-encoding': 'chunked' }
     expect([type, await announce(project, '1/second', headers)]).toEqual([type, 413])
   }
-  const offer = {
-    project,
-    run: 2,
-    name: 'dist',
-    treeDigest: `sha256:${digestOf('tree')}`,
-    timesDigest: `sha256:${digestOf('')}`,
-    entryCount: 1,
-    fileCount: 1,
-    logicalBytes: 1,
-  }
+  const offer = { ...offered, project, run: 2 }
   for (const overwrite of [false, true]) {
     const sent = { method: 'POST', token, json: { ...offer, overwrite } }
     expect((await server.send('/api/v1/uploads', sent)).status).toBe(413)
@@ -104,4 +104,8 @@ test('a name that is taken is refused before the file is sent', async () => {
   await server.put(`/api/v1/projects/${project}/runs/1/artifacts/first`, { token })
   const headers = { 'content-length': '5' }
   expect(await announce(project, '1/first?job=other', headers)).toBe(409)
+  // Whether or not it would fit: with room, the name would still be taken.
+  const offer = { ...offered, project, run: 1, name: 'first', logicalBytes: 1001 }
+  const sent = { method: 'POST', token, json: offer }
+  expect((await server.send('/api/v1/uploads', sent)).status).toBe(409)
 })

@@ -107,23 +107,15 @@ export async function checkUpload(
   await requireChance(context, { ...destination, onConflict }, 0)
 }
 
-/** Early quota check; not for an upload that replaces an artifact, or repeats one, which adds
- *  nothing. Errors: quota_exceeded. */
-export async function requireRoom(context: AppContext, offered: Offered): Promise<void> {
+/** Rejects an upload whose name is taken, or that does not fit, before its content is sent; not one
+ *  that replaces an artifact, or repeats one, which adds nothing. The commit checks again. Errors:
+ *  name_taken, forbidden, quota_exceeded. */
+export async function requireAcceptable(context: AppContext, offered: Offered): Promise<void> {
   const { project, artifact } = offered
   const holder = await holderOf(context, offered)
-  if (holder !== undefined && (artifact.onConflict !== 'same' || isOffered(holder, offered))) return
-  await requireQuota(context, project, artifact.tree.logicalBytes)
-}
-
-/** Rejects an upload whose name is taken before its content is sent. The commit checks again.
- *  Errors: name_taken, forbidden. */
-export async function requireFreeName(context: AppContext, offered: Offered): Promise<void> {
-  const holder = await holderOf(context, offered)
-  if (holder === undefined) return
-  const { artifact } = offered
-  if (artifact.onConflict === 'same' && isOffered(holder, offered)) return
-  refuseReplacement(artifact, holder)
+  if (holder === undefined) await requireQuota(context, project, artifact.tree.logicalBytes)
+  else if (artifact.onConflict !== 'same' || !isOffered(holder, offered))
+    refuseReplacement(artifact, holder)
 }
 
 /** Returns the artifact that an earlier commit of this offer made, if the response was lost. */

@@ -19,14 +19,7 @@ import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { sendBytes } from '../body/gzip.ts'
 import { digestField, parseQuery } from '../input.ts'
-import {
-  checkUpload,
-  type Offered,
-  outcomeOf,
-  readOffer,
-  requireFreeName,
-  requireRoom,
-} from './offer.ts'
+import { checkUpload, type Offered, outcomeOf, readOffer, requireAcceptable } from './offer.ts'
 import { listLimit, openRequestBody, uploadLimit } from '../body/request-body.ts'
 import { createTurns, type Turns } from './turns.ts'
 
@@ -41,7 +34,6 @@ export function addUploadRoutes(app: Hono<AppEnv>, context: AppContext): void {
   routes.post('/', async (c) => {
     const principal = await requirePrincipal(context, c)
     const offered = await readOffer(context, c, principal)
-    await requireRoom(context, offered)
     // Equal offers share one session, which the first of them ends when the tree is known.
     return await offers.take(offered.key, async () => await handleOffer(context, c, offered))
   })
@@ -123,8 +115,8 @@ async function handleOffer(
     treeDigest !== null && usesProject
       ? await metadata.findKnownTree(projectId, treeDigest, now)
       : undefined
+  await requireAcceptable(context, offered)
   const known = await find(tree.treeDigest)
-  await requireFreeName(context, offered)
   const { sessionId } = await metadata.openOfferSession({
     projectId,
     offer: offered.key,
