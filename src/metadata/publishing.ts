@@ -173,6 +173,8 @@ export interface PublishingMetadata {
     now: number
     leaseMs: number
   }): Promise<{ sessionId: string; resumed: boolean }>
+  /** Whether `openOfferSession` would find a session. */
+  hasOfferSession(offer: Digest, now: number): Promise<boolean>
   /** The session, if live. */
   findSession(
     sessionId: string,

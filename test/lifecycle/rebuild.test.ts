@@ -170,6 +170,22 @@ describe('a rebuild', () => {
     expect(await recoverAtStart(lost)).toMatchObject({ freedBytes: 0 })
   })
 
+  // Each known pack would take two transactions, at every attempt.
+  test('that resumes writes nothing for packs whose import is complete', async () => {
+    const lost = await openLost()
+    await crash(lost, 1e15, 'rebuild-pack-published')
+    const { metadata } = lost
+    let opened = 0
+    const openOfferSession: Metadata['openOfferSession'] = async (session) => {
+      opened += 1
+      return await metadata.openOfferSession(session)
+    }
+    const ports = { ...lost.ports, metadata: { ...metadata, openOfferSession } }
+    const resumed = await rebuildFromPacks(ports, { expiresAt: 1e15 })
+    expect(resumed).toMatchObject({ packs: 1, knownPacks: 1 })
+    expect(opened).toBe(1)
+  })
+
   test('that was interrupted keeps a start from deleting the packs that are left', async () => {
     const store = await openStore()
     const old = join(store.directory, 'old.db')

@@ -11,7 +11,7 @@
  *  that imported copies take their place. */
 import { type ArtifactName, parseArtifactName, treeOfFiles } from '../../core/artifact.ts'
 import type { NewCopy } from '../../core/bytes/copy.ts'
-import { digestOf } from '../../core/bytes/digest.ts'
+import { type Digest, digestOf } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { slicesOf } from '../../core/slices.ts'
 import { encodeTailPage } from '../../core/zip/skeleton.ts'
@@ -91,7 +91,9 @@ export async function rebuildFromPacks(
   if (report.missingPacks > 0) await healBlobs(metadata)
   for await (const pack of packs.list()) {
     options.signal?.throwIfAborted()
-    if (!mayResume && (await metadata.hasPack(pack.name))) report.knownPacks += 1
+    const isKnown = await metadata.hasPack(pack.name)
+    if (isKnown && !(mayResume && (await metadata.hasOfferSession(offerOf(pack), now()))))
+      report.knownPacks += 1
     else {
       run ??= await metadata.ensureRun(identity, noFacts, now())
       await importPack(ports, { pack, run, options, report })
@@ -103,6 +105,10 @@ export async function rebuildFromPacks(
   const first = { limit: 1, offset: 0, sort: 'newest', now: now() } as const
   report.damagedArtifacts = (await metadata.listArtifacts({ state: 'damaged' }, first)).total
   return report
+}
+
+function offerOf(pack: SealedPack): Digest {
+  return digestOf(`rebuild ${pack.name}`)
 }
 
 /** Marks every copy in the pack as missing. */
@@ -123,21 +129,15 @@ interface PackImport {
 async function importPack(ports: IngestPorts, packImport: PackImport): Promise<void> {
   const { metadata, now, checkpoint } = ports
   const { pack, run, options, report } = packImport
-  const isKnown = await metadata.hasPack(pack.name)
   // An offer session outlives the process. If the process ends in between, the blobs stay for the
   // next attempt, however late: without the session the pack would count as known, and a start
   // would delete it.
-  const { sessionId, resumed } = await metadata.openOfferSession({
+  const { sessionId } = await metadata.openOfferSession({
     projectId: run.projectId,
-    offer: digestOf(`rebuild ${pack.name}`),
+    offer: offerOf(pack),
     now: now(),
     leaseMs: Math.max(limits.leaseMs, options.expiresAt - now()),
   })
-  if (isKnown && !resumed) {
-    await metadata.abortSession(sessionId)
-    report.knownPacks += 1
-    return
-  }
   const { count, copies } = await recognizeAll(ports, packImport)
   if (copies.length === 0) {
     await metadata.abortSession(sessionId)

@@ -36,6 +36,7 @@ export const servedBy: Record<Method, 'writer' | 'reader'> = {
   openSession: 'writer',
   renewSession: 'writer',
   openOfferSession: 'writer',
+  hasOfferSession: 'writer',
   findSession: 'reader',
   sessionPackBytes: 'writer',
   claimReadableBlobs: 'writer',

@@ -17,7 +17,10 @@ import { createPages } from '../trees/manifest-source.ts'
 import type { OpenUploadsCheck } from './open-uploads.ts'
 import { createManifestLeaser, createSessionFinder } from '../blobs/leases.ts'
 
-type SessionMethods = Pick<Metadata, 'openOfferSession' | 'findSession' | 'sessionPackBytes'>
+type SessionMethods = Pick<
+  Metadata,
+  'openOfferSession' | 'hasOfferSession' | 'findSession' | 'sessionPackBytes'
+>
 type OfferedMethods = Pick<Metadata, 'stageOffered' | 'readOffered' | 'dropOffered'>
 type TreeMethods = Pick<
   Metadata,
@@ -31,6 +34,9 @@ export function createOfferSessions(
   const { prepare, stage } = connection
   const findByOffer = prepare<[Buffer, number], { name: string }>(
     `SELECT name FROM sessions WHERE offer = ? AND state = ${sessionState.live} AND project_id = ?`,
+  )
+  const hasLive = prepare<[Buffer, number]>(
+    `SELECT 1 FROM sessions WHERE offer = ? AND state = ${sessionState.live} AND leased_until > ?`,
   )
   const renew = prepare<[number, string]>(
     'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ?',
@@ -67,6 +73,7 @@ export function createOfferSessions(
         checkOpen(projectId)
         return { sessionId: name, resumed: false }
       }),
+    hasOfferSession: async (offer, now) => hasLive.get(digestToBytes(offer), now) !== undefined,
     findSession: async (name) => {
       const row = find.get(name)
       return row && { ...row, offer: row.offer && digestFromBytes(row.offer) }
