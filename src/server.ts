@@ -37,7 +37,6 @@ import { startLogKeeper } from './metadata/sqlite/log/log-keeper.ts'
 import { createSharedLog } from './metadata/sqlite/log/shared-log.ts'
 import { openMetadataThreads } from './metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from './packs/open-pack-store.ts'
-import { onlyWhileOwn } from './packs/only-while-own.ts'
 import { findPackPlace, openPlaceCheck } from './packs/pack-place.ts'
 import { createRenderer } from './web/renderer.ts'
 
@@ -196,7 +195,7 @@ async function openStorage(
   const packPlace = await findPackPlace(dataDir, config.packBucket)
   const placeCheck = await openPlaceCheck(dataDir, packPlace)
   cleanups.push(() => placeCheck.close())
-  const packs = onlyWhileOwn(await openPackStore(packPlace), placeCheck.requireOwn)
+  const packs = await openPackStore(packPlace, placeCheck.requireOwn)
   cleanups.push(() => packs.close())
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const sharedLog = createSharedLog()
@@ -245,7 +244,8 @@ async function openIngest(
     staging,
     databasePath: path,
     packPlace,
-    disk: { directory: config.dataDir, minFreeBytes },
+    dataDir: config.dataDir,
+    minFreeBytes,
     sharedLog,
     settings: { artifactBytesMax, entriesMax, compressionLevel, stockZips, quota },
     startThread: startIngestThread,

@@ -1,20 +1,20 @@
-/** Packs of a bucket that another server may take over while this one runs. */
-import type { PackStore } from './pack-store.ts'
+/** A bucket that another server may take over while this one runs. */
+import type { Bucket } from './s3/bucket.ts'
 
-/** Returns packs of which none is removed unless the bucket is still this store's.
+/** Returns a bucket of which nothing is removed unless it is still this store's.
  *
  *  What is removed was chosen before the check: so none of it was written by a server that takes
  *  the bucket over afterwards, which restores the metadata and looks for packs only then. */
-export function onlyWhileOwn(packs: PackStore, requireOwn: () => Promise<void>): PackStore {
+export function onlyWhileOwn(bucket: Bucket, requireOwn: () => Promise<void>): Bucket {
   return {
-    ...packs,
-    remove: async (name) => {
+    ...bucket,
+    remove: async (key) => {
       await requireOwn()
-      await packs.remove(name)
+      await bucket.remove(key)
     },
-    removeUnsealed: async (olderThan) => {
+    abortUpload: async (upload) => {
       await requireOwn()
-      return await packs.removeUnsealed(olderThan)
+      await bucket.abortUpload(upload)
     },
   }
 }

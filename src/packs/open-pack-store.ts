@@ -1,6 +1,7 @@
 /** Opens the pack store for a place; the only choice between the two implementations. */
 import type { BucketPlace } from '../core/bucket-place.ts'
 import { openLocalPackStore } from './local/local.ts'
+import { onlyWhileOwn } from './only-while-own.ts'
 import type { PackStore } from './pack-store.ts'
 
 /** Structured-cloneable, to be sent to threads. */
@@ -8,10 +9,14 @@ export type PackPlace =
   | { kind: 'directory'; directory: string }
   | { kind: 'bucket'; bucket: BucketPlace }
 
-/** Errors: those of `openLocalPackStore` and `openS3PackStore`. */
-export async function openPackStore(place: PackPlace): Promise<PackStore> {
+/** `requireOwn` is called before anything is removed from a bucket that another server may take
+ *  over. Errors: those of `openLocalPackStore` and `openS3PackStore`. */
+export async function openPackStore(
+  place: PackPlace,
+  requireOwn: () => Promise<void> = async () => {},
+): Promise<PackStore> {
   if (place.kind === 'directory') return await openLocalPackStore({ directory: place.directory })
   const { openS3PackStore } = await import('./s3/s3.ts')
   const { openS3Bucket } = await import('./s3/s3-bucket.ts')
-  return await openS3PackStore(await openS3Bucket(place.bucket))
+  return await openS3PackStore(onlyWhileOwn(await openS3Bucket(place.bucket), requireOwn))
 }

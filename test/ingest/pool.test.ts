@@ -20,9 +20,11 @@ import { createSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
 import { representRaw } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import type { Published, Run } from '../../src/metadata/metadata.ts'
+import { findPackPlace } from '../../src/packs/pack-place.ts'
 import { openSession, record } from './negotiated/open-session.ts'
 import { inlineThread } from '../inline-thread.ts'
 import { openFilesIn } from '../open-files.ts'
+import { cutting, placeIn, startFakeS3 } from '../packs/fake-s3.ts'
 import { jobOf, openStore, readAll, type TestStore } from './open-store.ts'
 
 async function openPool(
@@ -36,7 +38,8 @@ async function openPool(
     staging,
     databasePath: join(directory, 'trove.db'),
     packPlace: { kind: 'directory', directory: join(directory, 'cas') },
-    disk: { directory, minFreeBytes: 0 },
+    dataDir: directory,
+    minFreeBytes: 0,
     sharedLog: createSharedLog(),
     settings: ports.settings,
     onWorkerFailure,
@@ -232,4 +235,25 @@ test('a pool that closes waits for a replacement that is starting, and ends it',
   goOn()
   await closing
   expect(ended).toBe(2)
+})
+
+// Goal: a server that has restored the store elsewhere may have taken the pack up.
+test('an upload that fails removes no pack once another server has the bucket', async () => {
+  const fake = await startFakeS3()
+  onTestFinished(() => fake.close())
+  const store = await openStore()
+  const packPlace = await findPackPlace(store.directory, placeIn(fake))
+  const pool = await openPool(store, () => undefined, {
+    packPlace,
+    startThread: (workerData) => inlineThread(async () => await openIngestJobs(workerData)),
+  })
+  fake.after = async (request, response) => {
+    if (!request.startsWith('PUT ci/packs/')) return undefined
+    fake.objects.set('ci/owner', { bytes: Buffer.from('another'), modifiedAt: Date.now() })
+    return await cutting(request, response)
+  }
+  const body = Readable.from([Buffer.from('content')])
+  const upload = pool.run(jobOf(store.run, 'dist', 'file', Date.now()), body)
+  await expect(upload).rejects.toMatchObject({ code: 'busy' })
+  expect([...fake.objects.keys()].filter((key) => key.endsWith('.zip'))).toHaveLength(1)
 })

@@ -15,7 +15,8 @@ test('a session that could not be ended is ended once the disk takes writes agai
   const jobs = await openIngestJobs({
     databasePath: join(directory, 'trove.db'),
     packPlace: { kind: 'directory', directory: join(directory, 'cas') },
-    disk: { directory, minFreeBytes: 0 },
+    dataDir: directory,
+    minFreeBytes: 0,
     sharedLog: createSharedLog(),
     settings: ports.settings,
   })

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { startBucketWatch } from '../../src/lifecycle/snapshot/bucket-watch.ts'
 import { openPackStore } from '../../src/packs/open-pack-store.ts'
-import { onlyWhileOwn } from '../../src/packs/only-while-own.ts'
 import {
   findPackPlace,
   openPlaceCheck,
@@ -38,7 +37,7 @@ async function openRig(): Promise<Rig> {
   const bucket = placeIn(fake)
   const place = await findPackPlace(dataDir, bucket)
   const check = await openPlaceCheck(dataDir, place)
-  const packs = onlyWhileOwn(await openPackStore(place), check.requireOwn)
+  const packs = await openPackStore(place, check.requireOwn)
   onTestFinished(async () => {
     check.close()
     await packs.close()
@@ -78,11 +77,31 @@ test('a server removes no pack and no unfinished upload once another one has its
   const [first, second] = [await seal(packs, Buffer.from('a')), await seal(packs, Buffer.from('b'))]
   await packs.remove(first)
   expect(fake.objects.has(keyOf(first))).toBe(false)
+  const key = keyOf('0'.repeat(32))
+  fake.uploads.set('unfinished', { key, begunAt: 0, parts: new Map() })
   await takeOver()
   await expect(packs.remove(second)).rejects.toThrow(/another server has taken over/)
   await expect(packs.removeUnsealed(Infinity)).rejects.toThrow(/another server has taken over/)
   expect(fake.objects.has(keyOf(second))).toBe(true)
+  expect(fake.uploads.size).toBe(1)
   // Whether the bucket is its own cannot be told.
   fake.before = cutting
   await expect(packs.remove(second)).rejects.toMatchObject({ code: 'busy' })
+})
+
+test('a pack whose end seemed to fail stays if another server may have found it', async () => {
+  const { fake, packs, takeOver } = await openRig()
+  const losing: FakeS3['after'] = async (request, response) =>
+    request.startsWith('PUT ci/packs/') ? await cutting(request, response) : undefined
+  fake.after = losing
+  await expect(seal(packs, Buffer.from('a'))).rejects.toMatchObject({ code: 'busy' })
+  const packsIn = (): string[] => [...fake.objects.keys()].filter((key) => key.endsWith('.zip'))
+  expect(packsIn()).toEqual([])
+  let taken: Promise<void> | undefined
+  fake.after = async (request, response) => {
+    if (request.startsWith('PUT ci/packs/')) await (taken ??= takeOver())
+    return await losing(request, response)
+  }
+  await expect(seal(packs, Buffer.from('b'))).rejects.toMatchObject({ code: 'busy' })
+  expect(packsIn()).toHaveLength(1)
 })

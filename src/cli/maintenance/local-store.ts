@@ -12,7 +12,6 @@ import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
 import type { Metadata } from '../../metadata/metadata.ts'
 import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from '../../packs/open-pack-store.ts'
-import { onlyWhileOwn } from '../../packs/only-while-own.ts'
 import { findPackPlace, openPlaceCheck, type PlaceCheck } from '../../packs/pack-place.ts'
 import type { PackStore } from '../../packs/pack-store.ts'
 import { UsageError } from '../arguments.ts'
@@ -62,7 +61,7 @@ export async function withStorage<T>(
     await space.makeRoom()
     const place = await findPackPlace(directory, packBucket)
     check = await openPlaceCheck(directory, place)
-    const packs = onlyWhileOwn(await openPackStore(place), check.requireOwn)
+    const packs = await openPackStore(place, check.requireOwn)
     const metadata = await openMetadataWorker({ path: join(directory, 'trove.db') })
     try {
       return await work({ metadata, packs, space })

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { openSqliteMetadata } from '../../metadata/sqlite/sqlite.ts'
 import { openPackStore } from '../../packs/open-pack-store.ts'
+import { openPlaceCheck } from '../../packs/pack-place.ts'
 import { createWatermark, keepingRoom, readDisk } from '../../packs/watermark.ts'
 import type { Answering, Call } from '../../worker-thread.ts'
 import { type BodyChunk, receiveBody } from './body-channel.ts'
@@ -24,7 +25,8 @@ const readBytes = 256 * 1024
 export async function openIngestJobs({
   databasePath,
   packPlace,
-  disk,
+  dataDir,
+  minFreeBytes,
   sharedLog,
   settings,
 }: IngestWorkerData): Promise<Answering<PoolRequest, PoolAnswer, number, BodyChunk>> {
@@ -35,9 +37,10 @@ export async function openIngestJobs({
     isCollector: false,
   })
   const lateEnds = createLateEnds(metadata.abortSession)
-  const packs = await openPackStore(packPlace)
-  const readFree = async (): Promise<number> => (await readDisk(disk.directory)).freeBytes
-  const requireRoom = createWatermark(disk.minFreeBytes, readFree)
+  const placeCheck = await openPlaceCheck(dataDir, packPlace)
+  const packs = await openPackStore(packPlace, placeCheck.requireOwn)
+  const readFree = async (): Promise<number> => (await readDisk(dataDir)).freeBytes
+  const requireRoom = createWatermark(minFreeBytes, readFree)
   const ports: IngestPorts = {
     metadata: {
       ...metadata,
@@ -69,6 +72,7 @@ export async function openIngestJobs({
     close: async () => {
       lateEnds.close()
       await Promise.all([metadata.close(), packs.close()])
+      placeCheck.close()
     },
   }
 }

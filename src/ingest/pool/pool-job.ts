@@ -8,8 +8,9 @@ import type { IngestSettings } from '../session.ts'
 export interface IngestWorkerData {
   databasePath: string
   packPlace: PackPlace
-  /** The disk whose free space uploads may not reduce below the minimum. */
-  disk: { directory: string; minFreeBytes: number }
+  dataDir: string
+  /** Below this, uploads may not reduce the free space of the disk of `dataDir`. */
+  minFreeBytes: number
   /** Shared by all threads that use the database. */
   sharedLog: SharedArrayBuffer
   settings: IngestSettings

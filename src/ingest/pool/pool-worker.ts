@@ -31,10 +31,10 @@ const startIngestThread: StartIngestThread = (workerData) =>
 
 /** Starts a thread; resolves once it accepts jobs. Errors: those of its start. */
 export async function startWorker(
-  { databasePath, packPlace, disk, sharedLog, settings }: IngestWorkerData,
+  { databasePath, packPlace, dataDir, minFreeBytes, sharedLog, settings }: IngestWorkerData,
   start: StartIngestThread = startIngestThread,
 ): Promise<PoolWorker> {
-  const worker = start({ databasePath, packPlace, disk, sharedLog, settings })
+  const worker = start({ databasePath, packPlace, dataDir, minFreeBytes, sharedLog, settings })
   const thread: PoolWorker['thread'] = createThreadClient(worker, 'ingest')
   await thread.opened
   return { thread, jobs: new Set() }
