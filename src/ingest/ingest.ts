@@ -8,10 +8,8 @@ import { isZipType, servedMediaType } from '../core/media-type.ts'
 import { zipSignature } from '../core/zip/zip-records.ts'
 import type { Published } from '../metadata/metadata.ts'
 import { byteBudget } from './byte-budget.ts'
-import { createEntryTable } from './entry-table.ts'
-import { storeFile } from './file-blobs.ts'
 import type { IngestJob } from './job.ts'
-import { publish } from './publish.ts'
+import { publishFile, publishUpload } from './publish.ts'
 import { type IngestPorts, type IngestSession, beginSession, endSession } from './session.ts'
 import { type StagedReader, openStagedReader } from './staging/staged-reader.ts'
 import { ingestTar } from './tar/tar.ts'
@@ -61,29 +59,22 @@ async function ingestStream(
   body: Readable | undefined,
 ): Promise<Published> {
   if (body === undefined) throw new Error('a job without staged bytes needs a body')
-  const { job, settings } = session
+  const { job, settings, writer, table, signal } = session
   if (job.form === 'file') return await ingestFile(session, body)
   if (job.form !== 'tar' && job.form !== 'tar.gz')
     throw new Error(`form ${job.form} needs staged bytes`)
-  const table = createEntryTable({ ...settings, share: session.share })
   session.share.onOverdue(() => {
     const reason = 'others waited too long for the memory of this upload, which has many entries'
     body.destroy(storeError('busy', reason, { what: 'memory for entries' }))
   })
   await ingestTar(body, job.form, {
-    writer: session.writer,
+    writer,
     table,
     level: settings.compressionLevel,
     artifactBytesMax: settings.artifactBytesMax,
-    signal: session.signal,
+    signal,
   })
-  const entries = table.sort()
-  const { newBytes } = await session.writer.finish()
-  return await publish(session, entries, {
-    ...treeOfFiles,
-    zipBytes: null,
-    newBytes,
-  })
+  return await publishUpload(session, { ...treeOfFiles, zipBytes: null })
 }
 
 /** Ingests one raw file, which is served as it was sent. */
@@ -91,21 +82,15 @@ async function ingestFile(
   session: IngestSession,
   content: AsyncIterable<Uint8Array>,
 ): Promise<Published> {
-  const { job, settings, writer } = session
-  const stored = await storeFile(writer, byteBudget(settings.artifactBytesMax).bound(content), {
-    level: settings.compressionLevel,
-  })
-  const { newBytes } = await writer.finish()
-  const table = createEntryTable({ ...settings, share: session.share })
-  table.addFile(job.fileName, { ...stored, mode: 0o644, modifiedAt: null })
-  return await publish(session, table.sort(), {
+  const { job, settings } = session
+  return await publishFile(session, byteBudget(settings.artifactBytesMax).bound(content), {
     kind: 'raw',
+    level: settings.compressionLevel,
     mimeType: servedMediaType(job.mimeType),
     fileName: job.fileName,
     opaqueReason: null,
     zipDigest: null,
     zipBytes: null,
-    newBytes,
   })
 }
 

@@ -16,10 +16,12 @@ import {
 import { withReadLease } from '../egress/read-lease.ts'
 import type { Published } from '../metadata/metadata.ts'
 import type { SortedEntries } from './entry-table.ts'
+import { storeFile } from './file-blobs.ts'
 import { awaitsHealing } from './heal.ts'
-import type { IngestSession } from './session.ts'
+import type { IngestJob } from './job.ts'
+import type { IngestPorts, IngestSession } from './session.ts'
 
-export interface Publication {
+interface Publication {
   kind: ArtifactKind
   mimeType: string
   fileName: string | null
@@ -35,9 +37,42 @@ export interface Publication {
   stageContent?: () => Promise<void>
 }
 
+/** The session that holds the content, and where the artifact goes. */
+export interface Publisher extends IngestPorts {
+  id: string
+  job: Pick<
+    IngestJob,
+    'runId' | 'job' | 'name' | 'createdAt' | 'expiresAt' | 'onConflict' | 'uploadId' | 'by'
+  >
+}
+
+type UploadPublication = Omit<Publication, 'newBytes'>
+
+/** Publishes one file as an artifact. Errors: those of `publish` and of `content`. */
+export async function publishFile(
+  session: IngestSession,
+  content: AsyncIterable<Uint8Array>,
+  { level, ...publication }: UploadPublication & { fileName: string; level: number },
+): Promise<Published> {
+  const stored = await storeFile(session.writer, content, { level })
+  session.table.addFile(publication.fileName, { ...stored, mode: 0o644, modifiedAt: null })
+  return await publishUpload(session, publication)
+}
+
+/** Publishes the entries of an upload, once its content is durable. Errors: duplicate_path, and
+ *  those of `publish`. */
+export async function publishUpload(
+  session: IngestSession,
+  publication: UploadPublication,
+): Promise<Published> {
+  const entries = session.table.sort()
+  const { newBytes } = await session.writer.finish()
+  return await publish(session, entries, { ...publication, newBytes })
+}
+
 /** Errors: name_taken, session_ended, busy (a file waits to be healed). */
 export async function publish(
-  session: IngestSession,
+  session: Publisher,
   entries: SortedEntries,
   publication: Publication,
 ): Promise<Published> {
@@ -83,7 +118,7 @@ function summarize(entries: SortedEntries): ManifestSummary {
 }
 
 async function stageManifest(
-  { id, metadata }: IngestSession,
+  { id, metadata }: Publisher,
   entries: SortedEntries,
   summary: ManifestSummary,
 ): Promise<{ manifestId: number; measured: RepresentationLengths }> {
@@ -102,7 +137,7 @@ async function stageManifest(
   return { manifestId, measured: meter.lengths() }
 }
 
-async function stageTimes(session: IngestSession, entries: SortedEntries): Promise<void> {
+async function stageTimes(session: Publisher, entries: SortedEntries): Promise<void> {
   for (const { page, first, count } of manifestPages(entries.count)) {
     const times = Array.from({ length: count }, (_, index) => entries.modifiedAt(first + index))
     if (times.some((time) => time !== null)) {

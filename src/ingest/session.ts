@@ -1,9 +1,10 @@
-/** One upload in progress: its ports, its leases on blobs, its writer. */
+/** One upload in progress: its ports, its leases on blobs, its writer, its entries. */
 import type { Digest } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { Metadata, Quota } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import { type BlobWriter, createBlobWriter } from './blob-writer.ts'
+import { createEntryTable, type EntryTable } from './entry-table.ts'
 import type { IngestJob } from './job.ts'
 import { type TableMemory, type TableShare, threadTables } from './table-memory.ts'
 
@@ -34,6 +35,8 @@ export interface IngestSession extends IngestPorts {
   id: string
   job: IngestJob
   writer: BlobWriter
+  table: EntryTable
+  /** Of memory, for the table. */
   share: TableShare
   signal: AbortSignal | undefined
   /** SHA-256 of the body as sent; null unless the body was staged. */
@@ -54,7 +57,8 @@ export async function beginSession(
   await ports.checkpoint?.('session-opened')
   const writer = createBlobWriter({ ...ports, sessionId: id })
   const share = (ports.tables ?? threadTables).open()
-  return { ...ports, id, job, writer, share, signal, bodyDigest: null }
+  const table = createEntryTable({ ...ports.settings, share })
+  return { ...ports, id, job, writer, table, share, signal, bodyDigest: null }
 }
 
 /** Rolls back everything the session stored. */
@@ -67,6 +71,6 @@ export async function endSession(session: IngestSession): Promise<void> {
 export async function restartSession(session: IngestSession): Promise<void> {
   await endSession(session)
   session.share.close()
-  const { id, writer, share } = await beginSession(session, session.job, session.signal)
-  Object.assign(session, { id, writer, share })
+  const { id, writer, table, share } = await beginSession(session, session.job, session.signal)
+  Object.assign(session, { id, writer, table, share })
 }

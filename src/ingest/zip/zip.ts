@@ -3,9 +3,7 @@
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Published } from '../../metadata/metadata.ts'
-import { createEntryTable } from '../entry-table.ts'
-import { storeFile } from '../file-blobs.ts'
-import { publish } from '../publish.ts'
+import { publishFile, publishUpload } from '../publish.ts'
 import { type IngestSession, restartSession } from '../session.ts'
 import type { StagedReader } from '../staging/staged-reader.ts'
 import { readZipDirectory } from './zip-directory.ts'
@@ -39,19 +37,16 @@ function opaqueReason(error: unknown): string | undefined {
 }
 
 async function unpack(session: IngestSession, reader: StagedReader): Promise<Published> {
-  const { job, settings, writer } = session
+  const { job, settings, writer, table, signal } = session
   const directory = await readZipDirectory(reader, settings)
-  const table = createEntryTable({ ...settings, share: session.share })
   // Only stock uploads may be rebuilt; a zip sent by PUT must come back as it was (API §2 *Zips*).
   const rebuild = settings.stockZips === 'rebuild' && job.uploadId !== null
   const streams = await ingestMembers(reader, directory, {
     writer,
     table,
     store: rebuild ? { as: 'contents', level: settings.compressionLevel } : { as: 'streams' },
-    signal: session.signal,
+    signal,
   })
-  const entries = table.sort()
-  const { newBytes } = await writer.finish()
   const stageContent = async (): Promise<void> => {
     await stageSkeleton(reader, directory, streams, {
       metadata: session.metadata,
@@ -59,14 +54,13 @@ async function unpack(session: IngestSession, reader: StagedReader): Promise<Pub
     })
     await session.checkpoint?.('skeleton-staged')
   }
-  return await publish(session, entries, {
+  return await publishUpload(session, {
     kind: rebuild ? 'tree' : 'exact',
     mimeType: 'application/zip',
     fileName: null,
     opaqueReason: null,
     zipDigest: rebuild ? 'rebuilt' : session.bodyDigest,
     zipBytes: rebuild ? null : reader.sizeBytes,
-    newBytes,
     ...(!rebuild && { stageContent }),
   })
 }
@@ -79,20 +73,14 @@ async function storeWhole(
   reader: StagedReader,
   reason: string,
 ): Promise<Published> {
-  const { job, settings, writer } = session
-  const stored = await storeFile(writer, reader.stream(0, reader.sizeBytes), { level: 0 })
-  const { newBytes } = await writer.finish()
-  const fileName = withZipEnding(job.fileName)
-  const table = createEntryTable({ ...settings, share: session.share })
-  table.addFile(fileName, { ...stored, mode: 0o644, modifiedAt: null })
-  return await publish(session, table.sort(), {
+  return await publishFile(session, reader.stream(0, reader.sizeBytes), {
     kind: 'opaque',
+    level: 0,
     mimeType: 'application/zip',
-    fileName,
+    fileName: withZipEnding(session.job.fileName),
     opaqueReason: reason.slice(0, reasonCharactersMax),
-    zipDigest: stored.digest,
+    zipDigest: session.bodyDigest,
     zipBytes: reader.sizeBytes,
-    newBytes,
   })
 }
 

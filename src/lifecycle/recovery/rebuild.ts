@@ -16,9 +16,7 @@ import { limits } from '../../core/limits.ts'
 import { slicesOf } from '../../core/slices.ts'
 import { encodeTailPage } from '../../core/zip/skeleton.ts'
 import { noFacts, parseProjectName } from '../../core/run/run.ts'
-import { createBlobWriter } from '../../ingest/blob-writer.ts'
 import { createEntryTable } from '../../ingest/entry-table.ts'
-import { threadTables } from '../../ingest/table-memory.ts'
 import { healBlobs, healThese } from '../../ingest/heal.ts'
 import { publish } from '../../ingest/publish.ts'
 import type { IngestPorts } from '../../ingest/session.ts'
@@ -200,32 +198,22 @@ async function publishBlobs(
   ports: IngestPorts,
   { pack, run, options, sessionId, copies }: PackImport & { sessionId: string; copies: NewCopy[] },
 ): Promise<number> {
-  const share = threadTables.open()
-  const table = createEntryTable({ entriesMax: copies.length, share })
+  const table = createEntryTable({ entriesMax: copies.length })
   const blobs = new Map(copies.map(({ blob }) => [blob.digest, blob]))
   for (const { digest, sizeBytes } of blobs.values()) {
     table.addFile(`sha256/${digest}`, { mode: 0o644, digest, sizeBytes, modifiedAt: null })
   }
   const name: ArtifactName = parseArtifactName(`pack-${pack.name}`)
   const job = {
-    form: 'tar',
-    projectId: run.projectId,
     runId: run.id,
     job: 'recover',
     name,
-    mimeType: null,
-    fileName: name,
     createdAt: ports.now(),
     expiresAt: options.expiresAt,
     onConflict: 'replace',
     uploadId: null,
-    expected: null,
-    staged: null,
   } as const
-  const writer = createBlobWriter({ ...ports, sessionId })
-  const { signal } = options
-  const session = { ...ports, id: sessionId, job, writer, share, signal, bodyDigest: null }
-  await publish(session, table.sort(), {
+  await publish({ ...ports, id: sessionId, job }, table.sort(), {
     ...treeOfFiles,
     zipBytes: null,
     newBytes: pack.sizeBytes,
