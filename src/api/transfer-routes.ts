@@ -29,10 +29,10 @@ export const transferRoutes: readonly ApiRoute[] = [
     path: uploadCheckPath,
     operationId: 'checkUpload',
     summary:
-      'Whether an upload would be refused whatever its content: because of the token, the name, or a quota that is used up.',
+      'Whether an upload would be refused whatever its content: because of the token, the name, a quota that is used up, or a full disk.',
     request: { json: uploadCheckSchema },
     responses: { 204: { description: 'Nothing is known that would refuse it.' } },
-    errors: [409, 413],
+    errors: [409, 413, 507],
   },
   {
     method: 'post',

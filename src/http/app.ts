@@ -191,7 +191,7 @@ function rejectWhileStopping(context: AppContext): MiddlewareHandler<AppEnv> {
 const uploadRoutes: readonly [method: string, path: RegExp][] = [
   ['PUT', /^\/(?:blob|api\/v1\/projects)\//],
   ['POST', /^\/twirp\/.*\/CreateArtifact$/],
-  ['POST', /^\/api\/v1\/uploads(?:\/[0-9a-f]+\/(?!commit$).*)?$/],
+  ['POST', /^\/api\/v1\/uploads(?:\/check|\/[0-9a-f]+\/(?!commit$).*)?$/],
 ]
 
 /** Rejects uploads before the body is read, so that clients do not send it in vain. */

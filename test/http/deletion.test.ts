@@ -490,6 +490,11 @@ test('below the minimum of free disk space, uploads are rejected while reads and
   const admin = await full.token({ scope: 'admin' })
   expect((await full.send('/api/v1/stats', { token: admin })).status).toBe(200)
   expect((await full.send('/blob/artifacts/x', { method: 'PUT', body: 'x' })).status).toBe(507)
+  const json = { project: 'octo/app', run: 1, name: 'a' }
+  for (const question of ['/check', '']) {
+    const sent = { method: 'POST', json, token }
+    expect((await full.send(`/api/v1/uploads${question}`, sent)).status).toBe(507)
+  }
   const metrics = await (await full.send('/metrics')).text()
-  expect(metrics).toContain('trove_failures_total{code="storage_full"} 3\n')
+  expect(metrics).toContain('trove_failures_total{code="storage_full"} 5\n')
 })
