@@ -1,5 +1,5 @@
 /** Parses parameters and bodies, once, at the boundary. */
-import type * as z from 'zod'
+import * as z from 'zod'
 import { type Digest, parseWireDigest } from '../core/bytes/digest.ts'
 import { invalidRequest } from '../core/errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectPath } from '../core/run/run.ts'
@@ -113,42 +113,28 @@ export function formatCursor(position: number | string | number[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url')
 }
 
+/** A number in a cursor. */
+export const position: z.ZodInt = z.int().min(0)
+
 /** Errors: invalid_request for text that is not a cursor made of a number. */
 export function parseOffsetCursor(cursor: string | undefined): number | undefined {
-  if (cursor === undefined) return undefined
-  const position = decodeCursor(cursor)
-  if (typeof position !== 'number' || !Number.isSafeInteger(position) || position < 0)
-    throw badCursor()
-  return position
+  return cursor === undefined ? undefined : parseCursor(cursor, position)
 }
 
-/** Errors: invalid_request for text that is not a cursor made of `count` numbers. */
-export function parseNumbersCursor(cursor: string, count: number): number[] {
-  const position = decodeCursor(cursor)
-  const isOne = Array.isArray(position) && position.length === count
-  if (!isOne || !position.every((each) => Number.isSafeInteger(each) && each >= 0))
-    throw badCursor()
-  return position as number[]
+/** Errors: invalid_request for text that is not a cursor of this form. */
+export function parseCursor<Position>(cursor: string, form: z.ZodType<Position>): Position {
+  const parsed = form.safeParse(decodeCursor(cursor))
+  if (parsed.success) return parsed.data
+  throw invalidRequest('cursor', 'the cursor was not made by this server')
 }
 
-/** Errors: invalid_request for text that is not a cursor made of a string. */
-export function parsePathCursor(cursor: string | undefined): string | null {
-  if (cursor === undefined) return null
-  const position = decodeCursor(cursor)
-  if (typeof position !== 'string') throw badCursor()
-  return position
-}
-
+/** Undefined, which is no position, for text that is not a cursor. */
 function decodeCursor(cursor: string): unknown {
   try {
     return JSON.parse(Buffer.from(cursor, 'base64url').toString())
   } catch {
-    throw badCursor()
+    return undefined
   }
-}
-
-function badCursor(): Error {
-  return invalidRequest('cursor', 'the cursor was not made by this server')
 }
 
 /** Returns the cursor of the page that begins at `next`, and sets the `Link` header (RFC 8288) to

@@ -1,6 +1,6 @@
 /** Artifacts: listing, detail, pinning and changing the expiry. */
 import type { Hono } from 'hono'
-import type * as z from 'zod'
+import * as z from 'zod'
 import {
   retentionChangeSchema,
   type WireArtifactDetail,
@@ -31,7 +31,7 @@ import { seenBy } from '../access/seen-by.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { sendJson } from '../body/gzip.ts'
-import { cutPage, linkNext, parseBody, parseNumbersCursor, parseQuery } from '../input.ts'
+import { cutPage, linkNext, parseBody, parseCursor, parseQuery, position } from '../input.ts'
 
 export function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext): void {
   const routes = app.basePath(`${apiRoot}/artifacts`)
@@ -129,8 +129,8 @@ function placeOf(cursor: string | undefined): {
   beforeId?: number
 } {
   if (cursor === undefined) return { offset: 0 }
-  const [offset, total, beforeId] = parseNumbersCursor(cursor, 3)
-  return { offset: offset!, total: total!, beforeId: beforeId! }
+  const [offset, total, beforeId] = parseCursor(cursor, z.tuple([position, position, position]))
+  return { offset, total, beforeId }
 }
 
 /** Returns the filter of a query, restricted to artifacts that the caller may read, or with

@@ -1,5 +1,6 @@
 /** Manifests: all entries as NDJSON, pages of entries, and the children of one directory. */
 import type { Hono } from 'hono'
+import * as z from 'zod'
 import { entriesHeader } from '../../api/completeness.ts'
 import type { WireEntry } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
@@ -24,7 +25,7 @@ import { isUnmodified } from '../body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { acceptsGzip, sendJson } from '../body/gzip.ts'
 import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
-import { linkNext, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
+import { linkNext, parseCursor, parseOffsetCursor, parseQuery } from '../input.ts'
 
 export function addManifestRoutes(app: Hono<AppEnv>, context: AppContext): void {
   const routes = app.basePath(`${apiRoot}/artifacts/:id{[0-9]+}`)
@@ -48,7 +49,7 @@ export function addManifestRoutes(app: Hono<AppEnv>, context: AppContext): void 
     const { artifact } = await liveArtifact(context, c)
     const { path, limit, cursor } = parseQuery(c, directoryQuery)
     const directory = withoutEndSlashes(path)
-    const from = parsePathCursor(cursor)
+    const from = cursor === undefined ? null : parseCursor(cursor, z.string())
     const listing = await context.metadata.listDirectory(artifact.id, { directory, limit, from })
     if (listing === undefined) throw noSuchPath(artifact, directory)
     const nextCursor = linkNext(context, c, listing.next)

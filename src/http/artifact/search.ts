@@ -1,6 +1,7 @@
 /** `GET /search`: matching paths inside artifacts, one match per line. */
 import type { Hono } from 'hono'
 import { constants } from 'node:zlib'
+import * as z from 'zod'
 import type { WireSearchLine, WireSearchMatch } from '../../api/messages.ts'
 import { searchPath } from '../../api/paths.ts'
 import { searchQuery } from '../../api/queries.ts'
@@ -20,7 +21,7 @@ import { instant } from '../instant.ts'
 import { filterFor } from './artifacts.ts'
 import { requireReader } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
-import { formatCursor, parseNumbersCursor, parseQuery } from '../input.ts'
+import { formatCursor, parseCursor, parseQuery, position } from '../input.ts'
 import { ndjsonType, sendPieces } from '../body/lines.ts'
 import { walkArtifacts } from './walk-artifacts.ts'
 
@@ -100,6 +101,6 @@ export function formatSearchCursor({ artifactId, ordinal }: SearchPlace): string
 /** Errors: invalid_request. */
 export function parseSearchCursor(cursor: string | undefined): SearchPlace | undefined {
   if (cursor === undefined) return undefined
-  const [artifactId, ordinal] = parseNumbersCursor(cursor, 2)
-  return { artifactId: artifactId!, ordinal: ordinal! }
+  const [artifactId, ordinal] = parseCursor(cursor, z.tuple([position, position]))
+  return { artifactId, ordinal }
 }

@@ -1,5 +1,6 @@
 /** `GET /projects`: the projects that the token may read, with their sizes. */
 import type { Hono } from 'hono'
+import * as z from 'zod'
 import type { WireProjectList } from '../../api/admin-messages.ts'
 import { projectPagePath, projectsPath } from '../../api/paths.ts'
 import { projectListQuery, type projectOrders } from '../../api/queries.ts'
@@ -10,7 +11,7 @@ import { requirePrincipal } from '../access/authenticate.ts'
 import { instant } from '../instant.ts'
 import { sendJson } from '../body/gzip.ts'
 import { type AppContext, type AppEnv, publicOrigin } from '../context.ts'
-import { linkNext, parseNumbersCursor, parseQuery } from '../input.ts'
+import { linkNext, parseCursor, parseQuery, position } from '../input.ts'
 
 export type ProjectOrder = (typeof projectOrders)[number]
 
@@ -36,8 +37,8 @@ interface Place {
 
 function placeOf(cursor: string | undefined): Place {
   if (cursor === undefined) return { offset: 0, total: undefined, after: 0 }
-  const [offset, total, after] = parseNumbersCursor(cursor, 3)
-  return { offset: offset!, total: total!, after: after! }
+  const [offset, total, after] = parseCursor(cursor, z.tuple([position, position, position]))
+  return { offset, total, after }
 }
 
 interface ProjectPage {
