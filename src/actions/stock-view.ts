@@ -1,6 +1,7 @@
 /** How an artifact appears to GitHub's clients: the size and digest of the bytes they will be
  *  sent, and the handle by which they request it. */
 import type { Digest } from '../core/bytes/digest.ts'
+import { isArtifactGone } from '../core/errors.ts'
 import type { Artifact, Metadata } from '../metadata/metadata.ts'
 import { needsZip, type ClientKind } from './user-agent.ts'
 
@@ -21,6 +22,18 @@ export async function stockFormOf(
   const entry = (await metadata.readEntryPage(artifact.id, 0))?.entries[0]
   if (entry?.kind !== 'file') throw new Error(`raw artifact ${artifact.id} has no file`)
   return { sizeBytes: entry.sizeBytes, digest: needsZip(client) ? null : entry.digest }
+}
+
+/** The same for an artifact of a list; undefined if it has ended since it was listed. */
+export async function findStockForm(
+  ...asked: Parameters<typeof stockFormOf>
+): Promise<StockForm | undefined> {
+  try {
+    return await stockFormOf(...asked)
+  } catch (error) {
+    if (isArtifactGone(error)) return undefined
+    throw error
+  }
 }
 
 /** The value that ListArtifacts returns as job id. Clients repeat it when they request the

@@ -23,7 +23,7 @@ import { beforeParameter } from './paging.ts'
 import { addPullRoutes } from './pulls.ts'
 import { addRunRoutes } from './runs.ts'
 import { addWorkflowRoutes } from './workflows.ts'
-import { stockFormOf } from '../stock-view.ts'
+import { findStockForm } from '../stock-view.ts'
 import { clientKindOf } from '../user-agent.ts'
 
 export function addRestRoutes(app: Hono<AppEnv>, context: AppContext): void {
@@ -134,6 +134,7 @@ async function listResponse(
   artifacts: Artifact[],
   total: number,
 ): Promise<Response> {
+  await context.checkpoint?.('listed')
   const objects: object[] = []
   for (const artifact of artifacts) objects.push(await artifactObject(context, c, artifact))
   return await sendJson(c, { total_count: total, artifacts: objects })
@@ -144,24 +145,24 @@ async function artifactObject(
   c: AppRequest,
   artifact: Artifact,
 ): Promise<object> {
-  const isOver = !isLive(artifact, context.now())
   const client = clientKindOf(c.req.header('user-agent'))
-  const form = isOver
-    ? { sizeBytes: artifact.zipBytes, digest: artifact.zipDigest }
-    : await stockFormOf(context.metadata, artifact, client)
+  const form = isLive(artifact, context.now())
+    ? await findStockForm(context.metadata, artifact, client)
+    : undefined
+  const digest = form === undefined ? artifact.zipDigest : form.digest
   const url = `${repositoryUrl(context, c, artifact.project)}/actions/artifacts/${artifact.id}`
   return {
     id: artifact.id,
     node_id: Buffer.from(`Artifact:${artifact.id}`).toString('base64'),
     name: artifact.name,
-    size_in_bytes: form.sizeBytes,
+    size_in_bytes: form?.sizeBytes ?? artifact.zipBytes,
     url,
     archive_download_url: `${url}/zip`,
-    expired: isOver,
+    expired: form === undefined,
     created_at: instant(artifact.createdAt),
     updated_at: instant(artifact.createdAt),
     expires_at: instant(artifact.expiresAt),
-    digest: form.digest === null ? null : formatWireDigest(form.digest),
+    digest: digest && formatWireDigest(digest),
     workflow_run: {
       id: artifact.runNumber,
       repository_id: artifact.projectId,

@@ -23,7 +23,7 @@ import {
   parseListRequest,
   parseNameRequest,
 } from './messages.ts'
-import { formatHandle, stockFormOf } from '../stock-view.ts'
+import { findStockForm, formatHandle } from '../stock-view.ts'
 import { twirpBadRoute } from './error.ts'
 import { clientKindOf, type ClientKind } from '../user-agent.ts'
 
@@ -59,10 +59,9 @@ export function addTwirpRoutes(app: Hono<AppEnv>, context: AppContext): void {
     const request = parseListRequest(await readJsonBody(context, c))
     const client = clientKindOf(c.req.header('user-agent'))
     const found = await listRunArtifacts(context, principal, request)
-    const artifacts = await mapInTurns(found, itemsPerTurn, (each) =>
-      listItem(context, each, client),
-    )
-    return jsonResponse({ artifacts })
+    await context.checkpoint?.('listed')
+    const items = await mapInTurns(found, itemsPerTurn, (each) => listItem(context, each, client))
+    return jsonResponse({ artifacts: items.filter((item) => item !== undefined) })
   })
 
   app.post(`${service}/GetSignedArtifactURL`, async (c) => {
@@ -84,12 +83,15 @@ export function addTwirpRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.all('/twirp/*', (c) => twirpBadRoute(c.req.path))
 }
 
+/** Undefined if the artifact has ended meanwhile. */
 async function listItem(
   context: AppContext,
   artifact: Artifact,
   client: ClientKind,
-): Promise<object> {
-  const { sizeBytes, digest } = await stockFormOf(context.metadata, artifact, client)
+): Promise<object | undefined> {
+  const form = await findStockForm(context.metadata, artifact, client)
+  if (form === undefined) return undefined
+  const { sizeBytes, digest } = form
   return {
     workflow_run_backend_id: String(artifact.runNumber),
     workflow_job_run_backend_id: formatHandle(artifact.id),
