@@ -145,9 +145,9 @@ export interface SkeletonPage {
 
 export interface ReadingMetadata {
   findArtifact(id: number): Promise<Artifact | undefined>
-  /** One page of the artifacts that match the filter. Ties in the order are broken by id. Scans
-   *  as many as needed, in steps: an artifact that appears or disappears in the meantime may or
-   *  may not be included. */
+  /** One page of the artifacts that match the filter; only the last is not full. Ties in the order
+   *  are broken by id. Scans as many as needed, in steps: an artifact that appears or disappears in
+   *  the meantime may or may not be included. */
   findArtifacts(filter: ArtifactFilter, page: ArtifactPage): Promise<Artifact[]>
   /** The same with `total`, the number of all matches. */
   listArtifacts(

@@ -10,7 +10,7 @@ import type { Actor } from '../../../core/audit.ts'
 import { digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { artifactNotFound } from '../../../core/errors.ts'
 import { factsOf, type ProjectName } from '../../../core/run/run.ts'
-import type { Artifact, Author, Metadata, RetentionChange } from '../../metadata.ts'
+import type { Artifact, ArtifactFilter, Author, Metadata, RetentionChange } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { matching, undismissedSecrets } from './artifact-filter.ts'
 import { createIdFinder } from './artifact-order.ts'
@@ -52,21 +52,27 @@ function createArtifactPages(connection: Connection): Metadata['findArtifacts'] 
   const select = selectArtifacts(orm)
     .where(sql`${artifacts.id} IN (SELECT j.value FROM json_each(${sql.placeholder('ids')}) j)`)
     .prepare()
-  return async (filter, page) => {
-    const ids = await findIds(filter, page)
-    if (ids.length === 0) return []
+  const readMatches = (ids: number[], filter: ArtifactFilter, now: number): Artifact[] => {
     const rows = read(() => {
-      // An artifact that was removed in the meantime no longer matches.
       const matches = orm
         .select({ id: artifacts.id })
         .from(artifacts)
         .innerJoin(runs, eq(runs.id, artifacts.runId))
-        .where(and(isOneOf(artifacts.id, ids), matching(filter, page.now)))
+        .where(and(isOneOf(artifacts.id, ids), matching(filter, now)))
         .all()
       return select.all({ ids: JSON.stringify(matches.map(({ id }) => id)) })
     })
     const found = new Map(rows.map((row) => [row.artifact.id, toArtifact(row)]))
     return ids.flatMap((id) => found.get(id) ?? [])
+  }
+  return async (filter, page) => {
+    for (;;) {
+      const ids = await findIds(filter, page)
+      const found = ids.length === 0 ? [] : readMatches(ids, filter, page.now)
+      // An artifact that was removed in the meantime no longer matches, and whoever reads the list
+      // would take a page that is not full for the last.
+      if (found.length === ids.length) return found
+    }
   }
 }
 
