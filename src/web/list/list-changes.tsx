@@ -152,22 +152,18 @@ async function chosenArtifacts(
   if (ids.length > limits.bulkDeleteMax) throw tooManyArtifacts()
   const isAll = form.get('all') === '1'
   const filter = isAll ? filterOf(project, query) : { projectId: project.id, ids }
-  const chosen = (artifacts: Artifact[]) => ({
-    artifacts,
-    count: isAll ? artifacts.length : new Set(ids).size,
-  })
   const now = context.now()
   const { undoMs } = context.config
-  if (action === 'restore') {
-    const found = await collectArtifacts(context, { ...filter, state: 'deleted' })
-    const dead = found.filter((artifact) => isRestorable(artifact, { undoMs, now }))
-    if (dead.length > 0) return chosen(dead)
-    throw invalidRequest('id', 'select at least one artifact that can be restored')
+  const restores = action === 'restore'
+  const found = await collectArtifacts(context, restores ? { ...filter, state: 'deleted' } : filter)
+  const artifacts = found.filter((each) =>
+    restores ? isRestorable(each, { undoMs, now }) : isLive(each, now),
+  )
+  if (artifacts.length === 0) {
+    const what = restores ? 'artifact that can be restored' : 'live artifact'
+    throw invalidRequest('id', `select at least one ${what}`)
   }
-  const found = await collectArtifacts(context, filter)
-  const live = found.filter((artifact) => isLive(artifact, now))
-  if (live.length > 0) return chosen(live)
-  throw invalidRequest('id', 'select at least one live artifact')
+  return { artifacts, count: isAll ? artifacts.length : new Set(ids).size }
 }
 
 async function confirmDeletion(
