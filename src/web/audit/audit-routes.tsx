@@ -1,11 +1,10 @@
 /** The audit log of the store, and of one project. */
 import { auditQuery } from '../../api/queries.ts'
-import { parsePositiveInteger } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
 import type { AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
 import { readAudit } from '../../http/operation/audit.ts'
-import { daysOf } from '../input.ts'
+import { daysOf, numberOfQuery } from '../input.ts'
 import { headingOf, overseenPlace } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { AuditPage } from './audit-page.tsx'
@@ -37,11 +36,10 @@ export async function auditPage(web: Web, c: AppRequest): Promise<Response> {
     'query',
   )
   const since = query.days === '' ? undefined : now - daysOf(query.days) * dayMs
-  const before = read('before') === '' ? undefined : parsePositiveInteger(read('before'), 'before')
   const { items, next } = await readAudit(context, {
     filter: { project: project ?? undefined, kind, since, artifactId, tokenId },
     limit: actsShown,
-    before,
+    before: numberOfQuery(c, 'before'),
   })
   const historyDays = context.config.historyMs / dayMs
   return await sendPage(web, c, {
