@@ -4,7 +4,7 @@ import type { WireAct } from '../../api/audit.ts'
 import { actorWords, originOf, shortTokenId, wordsOf } from '../../api/audit-words.ts'
 import { artifactPagePath, projectPagePath } from '../../api/paths.ts'
 import { actKinds } from '../../core/audit.ts'
-import { anyOf, Choice, NumberField, type Option } from '../parts/form.tsx'
+import { anyOf, Choice, NoneMatch, NumberField, type Option } from '../parts/form.tsx'
 import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
@@ -46,11 +46,7 @@ export function AuditPage(view: AuditView): Html {
 
 function NoActs({ project, query }: AuditView) {
   if (Object.values(query).every((value) => value === '')) return <p>There are no entries.</p>
-  return (
-    <p>
-      No entries match. <a href={auditPagePath(project)}>Clear filters</a>
-    </p>
-  )
+  return <NoneMatch what="entries" all={auditPagePath(project)} />
 }
 
 const periods: Option[] = [

@@ -9,6 +9,7 @@ import { CompareChooser, type Comparables } from './compare-chooser.tsx'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable } from '../parts/charts.tsx'
 import { Delta, Fact, mode, Size, Time, SizeCell } from '../parts/format.tsx'
+import { NoneMatch } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
 import { blobPath, comparePath, withQuery } from '../paths.ts'
 import { figures, NextPage, Table } from '../parts/table.tsx'
@@ -111,11 +112,7 @@ export function Differences(view: CompareView): Html {
         <p class="note">Not all differences are listed; the totals count all of them.</p>
       )}
       {page.length > 0 && <DifferenceTable base={base} head={head} differences={page} />}
-      {page.length === 0 && all.length > 0 && (
-        <p>
-          No differences match. <a href={address}>Clear filters</a>
-        </p>
-      )}
+      {page.length === 0 && all.length > 0 && <NoneMatch what="differences" all={address} />}
       <NextPage
         href={more ? withQuery(address, { kind: kind ?? '', page: String(pageNumber + 1) }) : null}
         label="More differences"

@@ -2,7 +2,7 @@
  *  actions. */
 import { counted } from '../../core/units.ts'
 import { UploadHint } from '../parts/commands.tsx'
-import { anyOf, Choice, NameField, NumberField } from '../parts/form.tsx'
+import { anyOf, Choice, NameField, NoneMatch, NumberField } from '../parts/form.tsx'
 import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { type ListView, queryOf, sorts, states, withSecrets } from './list-view.ts'
@@ -114,12 +114,6 @@ export function PathField({ path, dataKey }: { path: string; dataKey?: string })
 }
 
 function Nothing({ project, hasFilter }: { project: string; hasFilter: boolean }) {
-  if (hasFilter) {
-    return (
-      <p>
-        No artifacts match. <a href={listPath(project)}>Clear filters</a>
-      </p>
-    )
-  }
+  if (hasFilter) return <NoneMatch what="artifacts" all={listPath(project)} />
   return <UploadHint reason="There are no artifacts." project={project} run="RUN" />
 }

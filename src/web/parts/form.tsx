@@ -101,3 +101,12 @@ export function Options({
 export function anyOf(values: readonly string[]): Option[] {
   return [['', 'any'], ...values.map((value): Option => [value, value])]
 }
+
+/** In place of a list that a filter leaves nothing of. */
+export function NoneMatch({ what, all }: { what: string; all: string }): Html {
+  return (
+    <p>
+      No {what} match. <a href={all}>Clear filters</a>
+    </p>
+  )
+}

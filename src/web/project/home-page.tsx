@@ -3,7 +3,7 @@ import { formatCount } from '../../core/units.ts'
 import { projectPagePath } from '../../api/paths.ts'
 import type { Run, SizedProject } from '../../metadata/metadata.ts'
 import { Sparkline } from '../parts/charts.tsx'
-import { HiddenFields, NameField } from '../parts/form.tsx'
+import { HiddenFields, NameField, NoneMatch } from '../parts/form.tsx'
 import { Time, SizeCell } from '../parts/format.tsx'
 import { Commands } from '../parts/commands.tsx'
 import type { Html } from '../parts/html.ts'
@@ -43,13 +43,7 @@ export function HomePage(view: HomeView): Html {
           <button>Filter</button>
         </form>
       )}
-      {projects.length === 0 ? (
-        <p>
-          No projects match. <a href="/">Clear filters</a>
-        </p>
-      ) : (
-        <ProjectTable {...view} />
-      )}
+      {projects.length === 0 ? <NoneMatch what="projects" all="/" /> : <ProjectTable {...view} />}
       <NumberedPager
         pageNumber={pageNumber}
         pageCount={pageCount}

@@ -10,7 +10,7 @@ import type {
   RunFact,
   RunState,
 } from '../../metadata/metadata.ts'
-import { anyOf, Choice, NumberField } from '../parts/form.tsx'
+import { anyOf, Choice, NoneMatch, NumberField } from '../parts/form.tsx'
 import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { CommitCell, FactLink, Ordinal, PullRequest } from '../parts/run-facts.tsx'
@@ -219,11 +219,7 @@ function RunFilter({
 
 function NoRuns({ project, isFiltered }: { project: string; isFiltered: boolean }) {
   if (!isFiltered) return <UploadHint reason="There are no runs." project={project} run="RUN" />
-  return (
-    <p>
-      No runs match. <a href={projectPagePath(project)}>Clear filters</a>
-    </p>
-  )
+  return <NoneMatch what="runs" all={projectPagePath(project)} />
 }
 
 function RunTable({ runs, now }: { runs: ListedRun[]; now: number }) {
