@@ -141,11 +141,8 @@ export function chosenOf({
   ...facts
 }: RunChoices): Record<string, string> {
   const all = [
-    ...Object.entries(facts).map(([fact, { chosen }]) => [fact, chosen] as const),
-    ['pull-request', pullRequest] as const,
-    ['outcome', outcome] as const,
-    ['artifacts', artifacts] as const,
-    ['trust', trust] as const,
+    ...Object.entries(facts).map(([fact, { chosen }]): [string, string] => [fact, chosen]),
+    ...Object.entries({ 'pull-request': pullRequest, outcome, artifacts, trust }),
   ]
   return Object.fromEntries(all.filter(([, value]) => value !== ''))
 }
