@@ -105,7 +105,12 @@ function openSink(calls: Partial<Pick<Bucket, 'beginUpload' | 'write' | 'writePa
   }
   const name = '0'.repeat(32)
   return {
-    sink: createS3Sink({ name, key: `packs/00/${name}.zip`, bucket: bucket as Bucket }),
+    sink: createS3Sink({
+      name,
+      key: `packs/00/${name}.zip`,
+      bucket: bucket as Bucket,
+      removesDoubtful: true,
+    }),
     ends,
   }
 }

@@ -25,7 +25,8 @@ export async function sendCompressed(
   bucket: Bucket,
   { key, source, signal, onCompressed, beforeEnd }: CompressedObject,
 ): Promise<number> {
-  const sink = createS3Sink({ name: key, key, bucket })
+  // Changes are sent again under the same key.
+  const sink = createS3Sink({ name: key, key, bucket, removesDoubtful: false })
   try {
     await pipeline(
       source,

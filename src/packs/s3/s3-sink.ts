@@ -1,6 +1,6 @@
 /** Writes one pack, or a snapshot of the metadata, to a bucket: a short one with a single request,
  *  a longer one as a multipart upload whose parts are sent while it grows and are invisible until
- *  it is complete. Either way, when `seal` ends it is complete and durable, or does not exist. */
+ *  it is complete. Either way, once `seal` resolves it is complete and durable. */
 import assert from 'node:assert'
 import { createHash, type Hash } from 'node:crypto'
 import { hasCode, storeError } from '../../core/errors.ts'
@@ -16,6 +16,9 @@ export interface S3SinkOptions {
   name: PackName
   key: string
   bucket: Bucket
+  /** Whether an abort removes an object that may exist although its seal seemed to fail. The
+   *  service may do that late, so nothing else may ever be written there. */
+  removesDoubtful: boolean
 }
 
 interface FillingPart {
@@ -25,7 +28,8 @@ interface FillingPart {
   md5: Hash
 }
 
-export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
+export function createS3Sink(options: S3SinkOptions): PackSink {
+  const { name, key, bucket, removesDoubtful } = options
   let sizeBytes = 0
   let part = emptyPart()
   let upload: PartedUpload | undefined
@@ -110,7 +114,7 @@ export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
       // What cannot be removed now is debris, for `removeUnsealed` and recovery to remove.
       if (upload !== undefined) await bucket.abortUpload(upload).catch(() => {})
       // A seal whose response was lost was reported as failed, so nothing refers to the pack.
-      if (wasSealing) await bucket.remove(key).catch(() => {})
+      if (wasSealing && removesDoubtful) await bucket.remove(key).catch(() => {})
     },
   }
 }

@@ -31,7 +31,7 @@ export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
   return {
     create: async (name = randomBytes(16).toString('hex')) => {
       checkPackName(name)
-      return createS3Sink({ name, key: sealedPackPath(name), bucket })
+      return createS3Sink({ name, key: sealedPackPath(name), bucket, removesDoubtful: true })
     },
     read: async (name, offset, lengthBytes) => {
       checkPackName(name)
