@@ -26,6 +26,7 @@ import {
   backupPath,
   collectionPath,
   currentTokenPath,
+  jobsPath,
   projectsPath,
   scrubPath,
   snapshotPath,
@@ -107,7 +108,7 @@ export const adminRoutes: readonly ApiRoute[] = [
   },
   {
     method: 'get',
-    path: `${apiRoot}/admin/jobs`,
+    path: jobsPath,
     operationId: 'listJobs',
     summary:
       'Maintenance jobs that are waiting, running or recently ended, scheduled ones included, newest first. Requires scope admin.',
@@ -116,14 +117,14 @@ export const adminRoutes: readonly ApiRoute[] = [
   },
   {
     method: 'get',
-    path: `${apiRoot}/admin/jobs/{id}`,
+    path: `${jobsPath}/{id}`,
     operationId: 'readJob',
     summary: 'The progress of a job, or its result. Requires scope admin.',
     responses: { 200: json('The job.', jobSchema) },
   },
   {
     method: 'delete',
-    path: `${apiRoot}/admin/jobs/{id}`,
+    path: `${jobsPath}/{id}`,
     operationId: 'cancelJob',
     summary:
       'Cancels a job: one that waits at once, one that runs at its next step. What it has done stays done. Requires scope admin.',

@@ -7,10 +7,10 @@ import {
   type WireJob,
 } from '../../api/admin-messages.ts'
 import {
-  apiRoot,
   backupPath,
   collectionPath,
   jobPath,
+  jobsPath,
   scrubPath,
   snapshotPath,
 } from '../../api/paths.ts'
@@ -48,7 +48,7 @@ export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): vo
     await parseBody(context, c, noFields)
     return accepted(c, await start(principal, { kind: 'snapshot' }))
   })
-  app.get(`${apiRoot}/admin/jobs`, async (c) => {
+  app.get(jobsPath, async (c) => {
     await requireAdmin(context, c)
     const { limit, cursor } = parseQuery(c, jobListQuery)
     const start = parseOffsetCursor(cursor) ?? 0
@@ -58,13 +58,13 @@ export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): vo
     const page = { items: items.map(jobMessage), nextCursor }
     return c.json(page, 200, { 'cache-control': 'no-store' })
   })
-  app.get(`${apiRoot}/admin/jobs/:id`, async (c) => {
+  app.get(`${jobsPath}/:id`, async (c) => {
     await requireAdmin(context, c)
     parseQuery(c, noFields)
     const job = knownJob(context, c.req.param('id'))
     return c.json(jobMessage(job), 200, { 'cache-control': 'no-store' })
   })
-  app.delete(`${apiRoot}/admin/jobs/:id`, async (c) => {
+  app.delete(`${jobsPath}/:id`, async (c) => {
     const principal = await requireAdmin(context, c)
     parseQuery(c, noFields)
     const job = await cancelByHand(context, authorOf(context, principal, 'api'), c.req.param('id'))
