@@ -29,7 +29,7 @@ export async function sendBytes(
   }: { status?: ContentfulStatusCode; headers: Record<string, string>; level: number },
 ): Promise<Response> {
   if (!acceptsGzip(c)) return c.body(new Uint8Array(bytes), status, headers)
-  const packed = new Uint8Array(await inThreadPool(bytes, { level }))
+  const packed = await inThreadPool(bytes, { level })
   return c.body(packed, status, { ...headers, 'content-encoding': 'gzip' })
 }
 
