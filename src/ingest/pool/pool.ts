@@ -129,10 +129,10 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
         throw failure
       }
       requireOpen()
-      const stop = takesPart ? undefined : signal
-      const place = await places.take(job.projectId, stop)
+      const hangUp = takesPart ? undefined : signal
+      const place = await places.take(job.projectId, hangUp)
       leaveLine()
-      const running = runIn(place, { job, body: kept && { path: kept.path }, signal: stop })
+      const running = runIn(place, { job, body: kept && { path: kept.path }, signal: hangUp })
       if (failure === undefined) return await running
       // It ends within a blob.
       await running.catch(() => undefined)

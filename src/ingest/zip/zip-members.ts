@@ -171,7 +171,7 @@ async function addEmptyMember(
   data: MemberData,
 ): Promise<void> {
   if (data.method === 8) throw new ZipOpaque(`the deflate stream of ${data.name} is broken`)
-  if (data.crc32 !== 0) throw new ZipOpaque(`the CRC of ${data.name} does not match its content`)
+  checkContent(data, 0, 0)
   if (entry.kind === 'directory') {
     if (entry.path !== '') target.table.addDirectory(entry.path, entry)
     return
