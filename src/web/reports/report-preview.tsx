@@ -19,13 +19,11 @@ import {
   type TestResults,
 } from './test-results.ts'
 
-/** Compressed bytes of the failed tests on a page, which also has a table of all tests. */
-const failuresBytesMax = 9 * 1024
-const tableBytesMax = 9 * 1024
-/** Bounds until "Show more". */
-const brief = { name: 300, detail: 3000, failures: 1000, rows: 1000 }
+/** Bounds until "Show more". `bytes`: compressed, of the failed tests on a page, and again of the
+ *  table of all tests. */
+const brief = { name: 300, detail: 3000, failures: 1000, rows: 1000, bytes: 9 * 1024 }
 /** Bounds after "Show more". */
-const full = { name: 5000, detail: 100_000, failures: 2000, rows: 10_000 }
+const full = { name: 5000, detail: 100_000, failures: 2000, rows: 10_000, bytes: Infinity }
 
 type Bounds = typeof brief
 
@@ -38,14 +36,10 @@ export async function testsPreview(shown: ShownFile, results: TestResults): Prom
     <Failure test={test} index={index} bounds={bounds} />
   )
   const row = (test: TestCase): Html => <TestRow test={test} bounds={bounds} />
-  const first = failed.slice(0, bounds.failures)
-  const { pieces: failures } = await takeFitting(
-    first,
-    failure,
-    isBrief ? failuresBytesMax : Infinity,
-  )
-  const firstRows = tests.slice(0, bounds.rows)
-  const { pieces: rows } = await takeFitting(firstRows, row, isBrief ? tableBytesMax : Infinity)
+  const firstFailed = failed.slice(0, bounds.failures)
+  const { pieces: failures } = await takeFitting(firstFailed, failure, bounds.bytes)
+  const firstTests = tests.slice(0, bounds.rows)
+  const { pieces: rows } = await takeFitting(firstTests, row, bounds.bytes)
   const isAll = failures.length === failed.length && rows.length === tests.length
   return (
     <>
