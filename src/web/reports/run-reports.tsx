@@ -133,13 +133,13 @@ function Report({
 }
 
 function FailedTests({ all }: { all: readonly ArtifactReports[] }): Html {
-  const withTests = all.filter(({ reports }) => reports.tests !== null)
-  const failed = withTests.reduce((sum, { reports }) => sum + (reports.tests?.failed ?? 0), 0)
+  const tested = all.flatMap(({ artifact, reports: { tests } }) =>
+    tests === null ? [] : [{ artifact, tests }],
+  )
+  const failed = tested.reduce((sum, { tests }) => sum + tests.failed, 0)
   if (failed === 0) return <></>
-  const first = withTests
-    .flatMap(({ artifact, reports }) =>
-      (reports.tests?.failures ?? []).map((failure) => ({ artifact, failure })),
-    )
+  const first = tested
+    .flatMap(({ artifact, tests }) => tests.failures.map((failure) => ({ artifact, failure })))
     .slice(0, failuresMax)
   return (
     <>
@@ -148,7 +148,7 @@ function FailedTests({ all }: { all: readonly ArtifactReports[] }): Html {
         {first.map(({ artifact, failure }) => (
           <li>
             <a href={failurePath(artifact, failure)}>{failure.name}</a>
-            {withTests.length > 1 && (
+            {tested.length > 1 && (
               <>
                 {' '}
                 in <bdi>{artifact.name}</bdi>
