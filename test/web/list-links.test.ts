@@ -50,3 +50,13 @@ test('an artifact that has the files of the previous run leads there', async () 
     /same as <a href="\/octo\/app\/actions\/runs\/1\/artifacts\/\d+">run 1<\/a>/,
   )
 })
+
+// Lists offer the branches of the last runs only, and a link can lead to any.
+test('a form keeps a filter that is not among its options', async () => {
+  const list = await server.page('/octo/app/artifacts?branch=old')
+  expect(list).toContain('<option value="old" selected="">old</option>')
+  const runs = await server.page('/octo/app?workflow=gone.yml')
+  expect(runs).toContain('<option value="gone.yml" selected="">gone.yml</option>')
+  const main = await server.page('/octo/app?branch=main')
+  expect(main.split('<option value="main"')).toHaveLength(2)
+})

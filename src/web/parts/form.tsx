@@ -66,13 +66,16 @@ export function Choice({
   label: string
   name: string
   options: readonly Option[]
+  /** One that is not among the options, such as a branch of long ago, is added to them: the form
+   *  would lose it. */
   chosen?: string | undefined
 }): Html {
+  const isAmong = chosen === undefined || options.some(([value]) => value === chosen)
   return (
     <label>
       {label}
       <select name={name}>
-        <Options options={options} chosen={chosen} />
+        <Options options={isAmong ? options : [...options, [chosen, chosen]]} chosen={chosen} />
       </select>
     </label>
   )
