@@ -225,6 +225,7 @@ test.each([
   ['check_suite_id=7', 'filtering runs by check_suite_id is not supported'],
   ['status=sucess', 'there is no status "sucess"'],
   ['created=yesterday', '"yesterday" is not a date such as 2026-11-29 or 2026-11-29T10:00:00Z'],
+  ['created=*..*..*', '"*..*" is not a date such as 2026-11-29 or 2026-11-29T10:00:00Z'],
 ])('a filter that is not supported is rejected, not ignored: %s', async (query, message) => {
   const response = await reader.rest(`${base}/actions/runs?${query}`)
   expect([response.status, await response.json()]).toEqual([400, { message, status: '400' }])

@@ -51,7 +51,7 @@ type Creation = Pick<RunFilter, 'createdSince' | 'createdBefore'>
 /** GitHub's "Query for dates": `2026-11-29`, `>=2026-11-29`, `2026-11-01..2026-11-29`,
  *  `2026-11-29T10:00:00Z..*`. Errors: invalid_request. */
 function createdWithin(text: string): Creation {
-  const [first = '', last] = text.split('..')
+  const [first = '', last] = text.split(/\.\.(.*)/s)
   if (last !== undefined) {
     return {
       ...(first !== '*' && { createdSince: spanOf(first).from }),
