@@ -2,6 +2,8 @@
 import type { BucketPlace } from '../core/bucket-place.ts'
 import { openLocalPackStore } from './local/local.ts'
 import { onlyWhileOwn } from './only-while-own.ts'
+import { openS3Bucket } from './s3/s3-bucket.ts'
+import { openS3PackStore } from './s3/s3.ts'
 import type { PackStore } from './pack-store.ts'
 
 /** Structured-cloneable, to be sent to threads. */
@@ -16,7 +18,5 @@ export async function openPackStore(
   requireOwn: () => Promise<void> = async () => {},
 ): Promise<PackStore> {
   if (place.kind === 'directory') return await openLocalPackStore({ directory: place.directory })
-  const { openS3PackStore } = await import('./s3/s3.ts')
-  const { openS3Bucket } = await import('./s3/s3-bucket.ts')
   return await openS3PackStore(onlyWhileOwn(await openS3Bucket(place.bucket), requireOwn))
 }

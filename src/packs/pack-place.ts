@@ -10,6 +10,7 @@ import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
 import { asError, invalidRequest, StoreError } from '../core/errors.ts'
 import { elsewhere, foreign, ownerKey, refused, takenOver } from './pack-place-errors.ts'
 import { type Bucket, readMark, writeMark } from './s3/bucket.ts'
+import { openS3Bucket } from './s3/s3-bucket.ts'
 import { withBucket } from './with-bucket.ts'
 import { ignoringAbsence } from './local/errno.ts'
 import {
@@ -125,7 +126,6 @@ export interface PlaceCheck {
 export async function openPlaceCheck(dataDir: string, place: PackPlace): Promise<PlaceCheck> {
   if (place.kind === 'directory')
     return { requireOwn: async () => {}, findSuccessor: async () => undefined, close: () => {} }
-  const { openS3Bucket } = await import('./s3/s3-bucket.ts')
   const objects = await openS3Bucket(place.bucket)
   const bucket = { place: place.bucket, objects }
   return {

@@ -11,6 +11,7 @@ import type { Log } from '../../log.ts'
 import type { PageCapture } from '../../metadata/metadata.ts'
 import { requireBucket } from '../../packs/pack-place.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
+import { openS3Bucket } from '../../packs/s3/s3-bucket.ts'
 import { changesBytesMax, type ChangesHeader, encodeChanges, type Pages } from './changes.ts'
 import { createConfirmations } from './confirmations.ts'
 import { createPendingPages, type PendingPages } from './pending-pages.ts'
@@ -99,10 +100,7 @@ export function openStoreSeries({
 }): Series {
   return openSeries({
     ...options,
-    openBucket: async () => {
-      const { openS3Bucket } = await import('../../packs/s3/s3-bucket.ts')
-      return await openS3Bucket(place)
-    },
+    openBucket: async () => await openS3Bucket(place),
     requireOwn: async (objects) => await requireBucket(dataDir, { place, objects }),
   })
 }
