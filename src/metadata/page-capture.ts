@@ -18,14 +18,14 @@ export interface PageCapture {
   /** Size of a page and its number, in bytes. */
   readonly recordBytes: number
   /** Begins to pass pages to `sink`, and to nobody else any more. Errors: that of the capture that
-   *  is lost before it began. */
+   *  is lost before it began, storage_full. */
   start(sink: PageSink): Promise<void>
   /** Passes again what a copy of the file that is begun now would not find in it, since pages are
    *  captured before they are written to the file. Resolves when the sink has got it. Errors: as
    *  `flush`. */
   repeat(): Promise<void>
   /** Resolves when the sink has got all that was committed before the call. Errors: the capture
-   *  is lost or has ended. */
+   *  is lost or has ended; storage_full, when the sink gets it once the disk has room again. */
   flush(): Promise<void>
   /** Passes nothing any more. A no-op when nothing is captured. */
   stop(): void

@@ -18,6 +18,7 @@ import { runTrove } from '../cli/run-trove.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
+import { startFakeS3 } from '../packs/fake-s3.ts'
 import { fileDirectory, testDirectory } from '../temporary-directory.ts'
 
 const MiB = 1024 * 1024
@@ -437,6 +438,40 @@ test.each([0, 36, 40, 44, 64])(
     expect(digestOf(Buffer.from(await again.arrayBuffer()))).toBe(digestOf(kept))
   },
 )
+
+// What the log has room for is committed, but no checkpoint can pass it on to the bucket.
+test('with packs in a bucket, an upload that is committed but cannot be confirmed names the full disk', async () => {
+  const fake = await startFakeS3()
+  onTestFinished(() => fake.close())
+  const trove = await startTrove(join(directory, 'data-bucket'), {
+    TROVE_MIN_FREE: '0',
+    TROVE_GC_INTERVAL: 'off',
+    TROVE_S3_BUCKET: 'store/ci',
+    TROVE_S3_ENDPOINT: fake.endpoint,
+    TROVE_CHANGES_INTERVAL: '0',
+    AWS_ACCESS_KEY_ID: 'key',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+  })
+  onTestFinished(async () => {
+    await trove.stop()
+    rmSync(join(directory, 'data-bucket'), { recursive: true, force: true })
+  })
+  const client = await clientOf(trove)
+  const put = async (name: string): ReturnType<Client['put']> => {
+    const files = Array.from({ length: 40 }, (_, at) => ({
+      name: `${at}`,
+      content: randomBytes(300),
+    }))
+    return await client.put(name, await tarOf(files), 'application/x-tar')
+  }
+  for (let turn = 0; turn < 5; turn++) expect((await put(`first-${turn}`)).status).toBe(201)
+  const ballast = await fillDisk(0)
+  let full = await put('full')
+  for (let turn = 0; full.status === 201 && turn < 30; turn++) full = await put(`full-${turn}`)
+  expect([full.status, full.body['code']]).toEqual([507, 'storage_full'])
+  await unlink(ballast)
+  expect((await put('after')).status).toBe(201)
+})
 
 // Method: a file system with few inodes. Each file takes one, and so does each link.
 test.each([0, 1, 2, 3])(

@@ -63,6 +63,21 @@ function outcomes(...promises: Promise<void>[]): string[] {
   return found
 }
 
+test('a flush fails when the disk is full, and the capture goes on', async () => {
+  const { capture, log, notify, start, told } = openRig()
+  await start()
+  const first = capture.flush()
+  const { flush } = log.askedCapture()
+  const found = outcomes(capture.flush())
+  notify({ capture: 1, fullAt: flush })
+  await expect(first).rejects.toMatchObject({ code: 'storage_full' })
+  expect(found).toEqual(['waits'])
+  notify({ capture: 1, pageCount: 2, flush: flush + 1 })
+  await turn()
+  expect(found).toEqual(['done'])
+  expect(told).toEqual(['committed 1', 'committed 2'])
+})
+
 test('a flush ends with the first notice of all that was committed before it', async () => {
   const { capture, log, notify, start, told } = openRig()
   await start()

@@ -56,7 +56,7 @@ function createFollower(copy: string) {
     take: (notice: CaptureNotice): void => {
       if ('lost' in notice) lost.push(notice.lost)
       else if ('pageCount' in notice) ready.push({ pages: pages.splice(0), ...notice })
-      else
+      else if ('records' in notice)
         for (let at = 0; at < notice.records.length; at += recordBytes) {
           const record = Buffer.from(notice.records.subarray(at, at + recordBytes))
           pages.push([record.readUInt32BE(), record.subarray(4)])

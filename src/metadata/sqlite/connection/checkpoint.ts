@@ -4,6 +4,8 @@ import type { SharedLog } from '../log/shared-log.ts'
 import { notingFailedSync } from './failed-sync.ts'
 import { reportingUnusable } from './unusable-database.ts'
 
+type SqliteError = InstanceType<typeof SqliteDatabase.SqliteError>
+
 /** With a log keeper, the writer that brings the log to this many pages (256 MiB) makes a
  *  checkpoint, which is never reached while the keeper lives. */
 export const keptLogPagesMax = 65_536
@@ -18,20 +20,34 @@ export interface Checkpointer {
   /** Copies the log into the database as far as no reader or writer blocks it. Undefined when it
    *  fails, or another connection does so at the moment. */
   run(): Checkpoint | undefined
+  /** Whether the last one failed because the disk is full. */
+  foundFullDisk(): boolean
   close(): void
 }
 
 /** A connection that only makes checkpoints. The database must exist. */
 export function openCheckpointer(path: string, log: SharedLog): Checkpointer {
   const database = reportingUnusable(path, () => new SqliteDatabase(path, { fileMustExist: true }))
+  let isFull = false
+  const onFailure = ({ code }: SqliteError): void => {
+    isFull = code === 'SQLITE_FULL'
+  }
   return {
-    run: () => checkpoint(database, log),
+    run: () => {
+      isFull = false
+      return checkpoint(database, log, onFailure)
+    },
+    foundFullDisk: () => isFull,
     close: () => database.close(),
   }
 }
 
 /** Never fails: what cannot be copied now is copied later. */
-export function checkpoint(database: Database, sharedLog: SharedLog): Checkpoint | undefined {
+export function checkpoint(
+  database: Database,
+  sharedLog: SharedLog,
+  onFailure?: (error: SqliteError) => void,
+): Checkpoint | undefined {
   try {
     const [row] = notingFailedSync(
       sharedLog,
@@ -42,7 +58,8 @@ export function checkpoint(database: Database, sharedLog: SharedLog): Checkpoint
     return pages < 0 ? undefined : { pages, copied }
   } catch (error) {
     // A full disk, for example; the log keeps everything until a later checkpoint.
-    if (error instanceof SqliteDatabase.SqliteError) return undefined
-    throw error
+    if (!(error instanceof SqliteDatabase.SqliteError)) throw error
+    onFailure?.(error)
+    return undefined
   }
 }

@@ -18,7 +18,11 @@ function asFull(error: unknown, disk: string): unknown {
     error instanceof SqliteDatabase.SqliteError &&
     (error.code === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_SHMSIZE')
   if (!isFull) return error
-  return storeError('storage_full', `${disk} is full`, { neededBytes: null }, { cause: error })
+  return fullDisk(disk, error)
+}
+
+export function fullDisk(disk = ownDisk, cause?: unknown): Error {
+  return storeError('storage_full', `${disk} is full`, { neededBytes: null }, { cause })
 }
 
 /** As `reportingFullDisk`; also reports a disk that fails or is read-only as `storage_failed`. */

@@ -16,6 +16,8 @@ export type CaptureNotice = { capture: number } & (
   | { records: Uint8Array }
   | { pageCount: number; flush: number }
   | { lost: string }
+  /** The checkpoint that answers this flush failed on a full disk; it will be made again. */
+  | { fullAt: number }
 )
 
 export interface FrameCapture {

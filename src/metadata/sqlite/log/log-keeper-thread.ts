@@ -55,6 +55,8 @@ function run(): number {
   }
   const made = capture?.frames ? capture.frames.checkpoint(asked) : checkpointer.run()
   isBehind = capture !== undefined && made === undefined
+  if (capture?.frames && isBehind && checkpointer.foundFullDisk())
+    port!.postMessage({ capture: capture.number, fullAt: asked.flush } satisfies CaptureNotice)
   return made?.pages ?? 0
 }
 

@@ -2,6 +2,7 @@
 import type { Worker } from 'node:worker_threads'
 import type { PageCapture, PageSink } from '../../page-capture.ts'
 import type { CaptureNotice } from './frame-capture.ts'
+import { fullDisk } from '../connection/disk-failure.ts'
 import { recordBytes } from './log-frames.ts'
 import type { KeptLog } from './shared-log.ts'
 
@@ -39,14 +40,19 @@ export function createPageCapture(
     log.askCapture(last)
     await flushed
   }
+  const takeWaiting = (lastFlush: number): Waiting[] => {
+    const answered = waiting.filter(({ flush }) => flush <= lastFlush)
+    waiting = waiting.filter(({ flush }) => flush > lastFlush)
+    return answered
+  }
   const take = (notice: CaptureNotice, sink: PageSink): void => {
     if ('lost' in notice) lose(notice.lost)
     else if ('records' in notice) sink.onPages(notice.records)
+    else if ('fullAt' in notice)
+      for (const { reject } of takeWaiting(notice.fullAt)) reject(fullDisk())
     else {
       sink.onCommitted(notice.pageCount)
-      const isAnswered = ({ flush }: Waiting): boolean => flush <= notice.flush
-      for (const { resolve } of waiting.filter(isAnswered)) resolve()
-      waiting = waiting.filter((each) => !isAnswered(each))
+      for (const { resolve } of takeWaiting(notice.flush)) resolve()
     }
   }
   worker.on('message', (notice: CaptureNotice) => {
