@@ -47,6 +47,25 @@ test('a removal that fails is not reported as done', async () => {
   await expect(store.remove('ab'.repeat(16))).rejects.toBe(outage)
 })
 
+// A service may remove it later than it seems, by when it has been moved again.
+test.each([
+  ['a new pack is removed', undefined, 1],
+  ['a pack that moves here stays', 'ab'.repeat(16), 0],
+])('after a seal that seemed to fail %s', async (_, name, removals) => {
+  const removed: string[] = []
+  const store = await openStore({
+    write: async () => await Promise.reject(outage),
+    remove: async (key) => {
+      removed.push(key)
+    },
+  })
+  const sink = await store.create(name)
+  await sink.write(Buffer.from('a'))
+  await expect(sink.seal()).rejects.toBe(outage)
+  await sink.abort()
+  expect(removed).toHaveLength(removals)
+})
+
 test('of unfinished uploads those that ended meanwhile do not count, and an outage is one', async () => {
   let failure: Error = notFound('upload', 'no such upload')
   const store = await openStore({

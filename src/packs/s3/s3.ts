@@ -29,9 +29,12 @@ export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
   }
   const reading = createReading()
   return {
-    create: async (name = randomBytes(16).toString('hex')) => {
+    create: async (given) => {
+      const name = given ?? randomBytes(16).toString('hex')
       checkPackName(name)
-      return createS3Sink({ name, key: sealedPackPath(name), bucket, removesDoubtful: true })
+      // A pack that moves is written again if that failed.
+      const removesDoubtful = given === undefined
+      return createS3Sink({ name, key: sealedPackPath(name), bucket, removesDoubtful })
     },
     read: async (name, offset, lengthBytes) => {
       checkPackName(name)
