@@ -5,7 +5,7 @@ import { hkdfSync, randomBytes } from 'node:crypto'
 import { link, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { errorCodeOf, invalidRequest } from '../core/errors.ts'
-import { makeDirectories } from '../make-directories.ts'
+import { makeDurableDirectories } from '../make-directories.ts'
 
 const secretBytes = 32
 
@@ -53,7 +53,7 @@ export async function openKeyFile(
   path: string,
   { given, create }: { given: Buffer | null; create: () => Uint8Array | string },
 ): Promise<Buffer> {
-  makeDirectories(dirname(path), 0o700)
+  makeDurableDirectories(dirname(path), 0o700)
   const found = (await findKeyFile(path)) ?? (await createKeyFile(path, given ?? create()))
   if (given === null || found.equals(given)) return found
   throw invalidRequest(

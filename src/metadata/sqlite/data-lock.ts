@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { makeDirectories } from '../../make-directories.ts'
+import { makeDurableDirectories } from '../../make-directories.ts'
 import { asUnusable, reportingUnusable } from './connection/unusable-database.ts'
 
 export interface DataLock {
@@ -48,7 +48,7 @@ export function wasEverLocked(dataDir: string): boolean {
 /** Takes the lock of `dataDir`, creating the directory if missing. `command` is what others are
  *  told. Errors: DataLockedError, UnusableDatabaseError. */
 export function lockDataDir(dataDir: string, command: string): DataLock {
-  makeDirectories(dataDir, 0o700)
+  makeDurableDirectories(dataDir, 0o700)
   const urlPath = join(dataDir, 'server.url')
   const holderPath = join(dataDir, 'server.holder')
   const lockPath = join(dataDir, lockFile)
