@@ -153,6 +153,26 @@ test('many changes do not wait for the interval, and are sent whole', async () =
   }, patience)
 })
 
+// Goal: each object is a request of the server, and another one of a restore. Method: the bucket
+// takes its time for many changes, while further commits change as much; then little changes.
+test('commits during a long send do not each become an object', async () => {
+  const { fake, write, snapshot, sent } = await openRig(60_000)
+  await snapshot()
+  const many = Array.from({ length: 2100 }, (_, index) => index + 1)
+  let requests = 0
+  fake.before = async () => {
+    requests += 1
+    if (requests === 1) for (const value of [2, 3, 4, 5]) write(many, value)
+    else write([requests], 6)
+    return undefined
+  }
+  write(many, 1)
+  await vi.waitFor(async () => expect(await sent()).toHaveLength(3), patience)
+  await sleep(300)
+  const counts = (await sent()).map(({ pages }) => Object.keys(pages).length)
+  expect(counts).toEqual([0, 2100, 2100])
+})
+
 /** Makes the bucket refuse everything; returns how often it has. */
 function refuseAll(fake: FakeS3): () => number {
   let refused = 0

@@ -86,6 +86,7 @@ interface Running {
   hasSnapshot: boolean
   sentSince: SentChanges
   isFailing: boolean
+  isSendingEarly: boolean
   timer: NodeJS.Timeout | undefined
 }
 
@@ -105,10 +106,7 @@ export function openStoreSeries({
   })
 }
 
-function createRunning(
-  bucket: Bucket,
-  { next, recordBytes }: { next: number; recordBytes: number },
-): Running {
+function createRunning(bucket: Bucket, next: number, recordBytes: number): Running {
   return {
     series: newSeries(),
     bucket,
@@ -119,6 +117,7 @@ function createRunning(
     hasSnapshot: false,
     sentSince: noChanges,
     isFailing: false,
+    isSendingEarly: false,
     timer: undefined,
   }
 }
@@ -161,6 +160,15 @@ export function openSeries(options: SeriesOptions): Series {
       arm(own)
     }
   }
+  /** Sends while there is much. Once at a time: each call would otherwise send what little has come
+   *  during the send before it. */
+  const sendEarly = async (own: Running): Promise<void> => {
+    if (own.isSendingEarly) return
+    own.isSendingEarly = true
+    while (own === running && !own.isFailing && own.pending.readyBytes() >= sentEarlyBytes)
+      await sendSoon(own)
+    own.isSendingEarly = false
+  }
   const arm = (own: Running): void => {
     if (intervalMs === null || own !== running) return
     own.timer ??= setTimeout(() => void sendSoon(own), intervalMs).unref()
@@ -183,12 +191,9 @@ export function openSeries(options: SeriesOptions): Series {
     }
   })
   const begin = async (last: number): Promise<Running> => {
-    const own = createRunning(await openBucket(), {
-      // A server whose bucket was taken over may still be storing an object with the number that
-      // follows, and its snapshot then appears: it must not pass for the newest one.
-      next: last + 2,
-      recordBytes: capture.recordBytes,
-    })
+    // A server whose bucket was taken over may still be storing an object with the number that
+    // follows, and its snapshot then appears: it must not pass for the newest one.
+    const own = createRunning(await openBucket(), last + 2, capture.recordBytes)
     const { pending } = own
     running = own
     await capture
@@ -200,7 +205,7 @@ export function openSeries(options: SeriesOptions): Series {
         onCommitted: (pageCount) => {
           pending.commit(pageCount)
           if (pending.readyBytes() > 0) arm(own)
-          if (pending.readyBytes() >= sentEarlyBytes && !own.isFailing) void sendSoon(own)
+          void sendEarly(own)
         },
         onLost: lose,
       })
