@@ -102,10 +102,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
     name: 'clock watch',
     intervalMs: limits.clockLookMs,
     log,
-    round: async () => {
-      await note()
-      return {}
-    },
+    round: note,
   })
   return {
     look,

@@ -15,8 +15,8 @@ export function startSchedule(options: {
   intervalMs: number
   firstMs?: number
   log: Log
-  /** Returns figures. When all are 0 the round did nothing, and they are not logged. */
-  round(): Promise<Record<string, number>>
+  /** May return figures. When all are 0 the round did nothing, and they are not logged. */
+  round(): Promise<Record<string, number> | void>
 }): Schedule {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
@@ -25,14 +25,10 @@ export function startSchedule(options: {
   const turn = async (): Promise<void> => {
     try {
       const figures = await options.round()
-      if (Object.values(figures).some((figure) => figure > 0)) {
+      if (figures && Object.values(figures).some((figure) => figure > 0))
         options.log.info(options.name, figures)
-      }
     } catch (error) {
-      if (!stopped)
-        options.log.error(`${options.name} failed`, {
-          error: asError(error),
-        })
+      if (!stopped) options.log.error(`${options.name} failed`, { error: asError(error) })
     }
     arm()
   }

@@ -33,9 +33,6 @@ export async function startUsageHistory(
     name: 'usage history',
     intervalMs: limits.usageRoundMs,
     log: options.log,
-    round: async () => {
-      await record()
-      return {}
-    },
+    round: record,
   })
 }

@@ -49,10 +49,10 @@ export function startSnapshotSchedule(options: SnapshotSchedule): Schedule {
     firstMs: 0,
     log,
     round: async () => {
-      if (!isDue()) return {}
+      if (!isDue()) return undefined
       last = await take()
       lastAt = performance.now()
-      return last ?? {}
+      return last
     },
   })
 }
