@@ -62,7 +62,8 @@ export interface Jobs {
 }
 
 interface KeptJob {
-  job: Job
+  /** As it is now. */
+  job(): Job
   ended: Promise<Job>
   cancel(): void
 }
@@ -95,8 +96,6 @@ export function createJobs({ now, log }: { now(): number; log: Log }): Jobs {
       }
       const change = (changes: Partial<Job>): Job => {
         job = { ...job, ...changes }
-        const kept = jobs.get(id)
-        if (kept !== undefined) kept.job = job
         return job
       }
       const ending = new AbortController()
@@ -136,16 +135,16 @@ export function createJobs({ now, log }: { now(): number; log: Log }): Jobs {
       }
       const ended = (lanes.get(lane) ?? Promise.resolve()).then(run)
       lanes.set(lane, ended)
-      jobs.set(id, { job, ended, cancel })
+      jobs.set(id, { job: () => job, ended, cancel })
       forgetOld(jobs)
       return job
     },
     cancel: (id) => {
       jobs.get(id)?.cancel()
-      return jobs.get(id)?.job
+      return jobs.get(id)?.job()
     },
-    find: (id) => jobs.get(id)?.job,
-    list: () => [...jobs.values()].map(({ job }) => job).toReversed(),
+    find: (id) => jobs.get(id)?.job(),
+    list: () => [...jobs.values()].map(({ job }) => job()).toReversed(),
     tallies: () => [...tallies.values()],
     ended: async (id) => {
       const kept = jobs.get(id)
@@ -177,6 +176,6 @@ function logDone(log: Log, { kind, id, origin, dryRun, createdAt, endedAt, progr
 function forgetOld(jobs: Map<string, KeptJob>): void {
   for (const [id, { job }] of jobs) {
     if (jobs.size <= limits.jobsKept) return
-    if (job.endedAt !== null) jobs.delete(id)
+    if (job().endedAt !== null) jobs.delete(id)
   }
 }
