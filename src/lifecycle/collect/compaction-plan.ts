@@ -80,9 +80,10 @@ export function isWasteful(dead: number, liveBytes: number): boolean {
   return dead * limits.deadPartsMin > liveBytes
 }
 
-/** Which of these tiny packs are worth merging: none, until there are enough of them. */
+/** Which of these tiny packs are worth merging: none, until there are enough of them. The caller
+ *  bounds how many there are. */
 export function planMerge(tiny: readonly PackOccupancy[]): PackOccupancy[] {
-  const alive = tiny.filter((pack) => pack.liveCount > 0).slice(0, limits.tinyPacksMax)
+  const alive = tiny.filter((pack) => pack.liveCount > 0)
   return alive.length < limits.tinyPacksMin ? [] : alive
 }
 
