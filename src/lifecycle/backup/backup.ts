@@ -20,7 +20,7 @@ import {
   makeDirectory,
   nodeFileSystem,
   syncDirectory,
-  writeAll,
+  writeNew,
 } from '../../packs/local/file-system.ts'
 import { openLocalPackStore } from '../../packs/local/local.ts'
 import { createFanOut, createLocalPaths } from '../../packs/local/local-layout.ts'
@@ -119,13 +119,7 @@ async function beginPartial(fileSystem: BackupFileSystem, partial: string): Prom
   }
   await makeDirectory(partial, fileSystem)
   if (found?.includes(markerFile) === true) return
-  const file = await fileSystem.open(join(partial, markerFile), 'create')
-  try {
-    await writeAll(file, Buffer.from(marker), 0)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  await writeNew(fileSystem, join(partial, markerFile), Buffer.from(marker))
 }
 
 interface Filling extends BackupOptions {

@@ -120,19 +120,28 @@ export async function readAll(
   return filled
 }
 
-/** Writes a file to `staged`, which must not exist, and renames it to `path`, durably: after a
- *  crash all of it is there, or nothing. */
-export async function writeInPlace(
+/** Creates a file, which must not exist, with these bytes, and makes them durable. */
+export async function writeNew(
   fileSystem: PackFileSystem,
-  { staged, path, bytes }: { staged: string; path: string; bytes: Uint8Array },
+  path: string,
+  bytes: Uint8Array,
 ): Promise<void> {
-  const file = await fileSystem.open(staged, 'create')
+  const file = await fileSystem.open(path, 'create')
   try {
     await writeAll(file, bytes, 0)
     await file.sync()
   } finally {
     await file.close()
   }
+}
+
+/** Writes a file to `staged`, which must not exist, and renames it to `path`, durably: after a
+ *  crash all of it is there, or nothing. */
+export async function writeInPlace(
+  fileSystem: PackFileSystem,
+  { staged, path, bytes }: { staged: string; path: string; bytes: Uint8Array },
+): Promise<void> {
+  await writeNew(fileSystem, staged, bytes)
   await fileSystem.rename(staged, path)
   await syncDirectory(dirname(path), fileSystem)
 }
