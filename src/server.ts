@@ -23,6 +23,7 @@ import { createStartingApp } from './http/starting.ts'
 import { type IngestPoolOptions, openIngestPool } from './ingest/pool/pool.ts'
 import { openStaging } from './ingest/staging/staging.ts'
 import { requireSetClock, startClockWatch } from './lifecycle/clock-watch.ts'
+import { databaseOf } from './lifecycle/data-directory.ts'
 import { type DiskSpace, openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recoverAtStart } from './lifecycle/recovery/recover-at-start.ts'
@@ -199,7 +200,7 @@ async function openStorage(
   cleanups.push(() => packs.close())
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const sharedLog = createSharedLog()
-  const path = join(dataDir, 'trove.db')
+  const path = databaseOf(dataDir)
   const onMigration = (missing: number): void => log.info('migrating the database', { missing })
   const metadata = await openMetadata({ path, sharedLog, quota, openUploadsMax, onMigration })
   cleanups.push(() => metadata.close())

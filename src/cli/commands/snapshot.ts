@@ -1,9 +1,9 @@
 /** `trove snapshot`: takes a metadata snapshot of a store, running or not, whose packs are in a
  *  bucket. */
-import { join } from 'node:path'
 import { snapshotReportSchema, type WireSnapshotReport } from '../../api/admin-messages.ts'
 import { snapshotPath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
+import { databaseOf } from '../../lifecycle/data-directory.ts'
 import { openStoreSeries } from '../../lifecycle/snapshot/series.ts'
 import { takeSnapshot } from '../../lifecycle/snapshot/take-snapshot.ts'
 import { createLog } from '../../log.ts'
@@ -58,7 +58,7 @@ export async function takeSnapshotHere(
 ): Promise<WireSnapshotReport> {
   const { dataDir, place } = options
   // Nobody writes meanwhile; what a process that was killed left in the log is captured.
-  const path = join(dataDir, 'trove.db')
+  const path = databaseOf(dataDir)
   const ended = (error: Error): void => {
     log.error('the log keeper failed', { error })
   }

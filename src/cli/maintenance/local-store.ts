@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../../config/config.ts'
 import { openStaging } from '../../ingest/staging/staging.ts'
+import { databaseOf } from '../../lifecycle/data-directory.ts'
 import { type DiskSpace, openDiskSpace } from '../../lifecycle/disk-space.ts'
 import type { LifecyclePorts } from '../../lifecycle/ports.ts'
 import { recover } from '../../lifecycle/recovery/recover.ts'
@@ -33,7 +34,7 @@ export async function withLocalStore<T>(
   work: (store: LocalStore) => Promise<T>,
 ): Promise<T> {
   const { dataDir } = config
-  if (!existsSync(join(dataDir, 'trove.db')) && !wasEverLocked(dataDir))
+  if (!existsSync(databaseOf(dataDir)) && !wasEverLocked(dataDir))
     throw new UsageError(`no store in ${dataDir}`)
   return await withStorage(config, command, async ({ metadata, packs, space }) => {
     const staging = await openStaging(join(dataDir, 'cas', 'staging', 'uploads'), {
@@ -62,7 +63,7 @@ export async function withStorage<T>(
     const place = await findPackPlace(directory, packBucket)
     check = await openPlaceCheck(directory, place)
     const packs = await openPackStore(place, check.requireOwn)
-    const metadata = await openMetadataWorker({ path: join(directory, 'trove.db') })
+    const metadata = await openMetadataWorker({ path: databaseOf(directory) })
     try {
       return await work({ metadata, packs, space })
     } finally {

@@ -2,14 +2,13 @@
  *  collection: none deletes anything of the store, so they need not wait for it. All but snapshots
  *  run in a thread of their own. The background scrubs what is due at a modest rate; a requested
  *  pass takes everything, unthrottled. */
-import { join } from 'node:path'
 import { limits } from '../../core/limits.ts'
 import { secretRulesVersion } from '../../core/secrets/secrets.ts'
 import { dayMs } from '../../core/units.ts'
 import type { Log } from '../../log.ts'
 import type { Metadata, PageCapture } from '../../metadata/metadata.ts'
 import type { PackPlace } from '../../packs/open-pack-store.ts'
-import { keyFilesOf } from '../backup/backup.ts'
+import { databaseOf, keyFilesOf } from '../data-directory.ts'
 import { type BackgroundTask, runInBackground } from './background.ts'
 import type { Job, JobOrigin, Jobs } from './jobs.ts'
 import { startSchedule } from '../schedule.ts'
@@ -61,7 +60,7 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
   const { dataDir, packPlace, jobs, log, scrubIntervalMs, scrubBytesPerSecond } = options
   const stop = new AbortController()
   const places = {
-    databasePath: join(dataDir, 'trove.db'),
+    databasePath: databaseOf(dataDir),
     packPlace,
     sharedLog: options.sharedLog,
   }

@@ -26,6 +26,7 @@ import { openLocalPackStore } from '../../packs/local/local.ts'
 import { createFanOut, createLocalPaths } from '../../packs/local/local-layout.ts'
 import { type BackupReport, addPacks } from './backup-packs.ts'
 import { type EarlierBackup, markerFile, openEarlierBackup, partialOf } from './earlier-backup.ts'
+import { databaseOf } from '../data-directory.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import { type MaintenanceLease, openMaintenanceLease } from '../maintenance-lease.ts'
 
@@ -47,16 +48,10 @@ export interface BackupOptions {
   fileSystem?: BackupFileSystem
 }
 
-/** The keys of a data directory (`auth/`), without which nothing made with them can be verified. */
-export function keyFilesOf(dataDir: string): string[] {
-  return ['secret.key', 'attestation.key'].map((name) => join(dataDir, name))
-}
-
 /** How long dead packs are kept after the backup has died. Not renewed while the metadata is
  *  copied. */
 const leaseMs = hourMs
 const marker = 'trove-backup 1\n'
-const databaseFile = 'trove.db'
 
 /** Creates a backup. Damage to the store is reported, not thrown: the backup has what can be
  *  read.
@@ -156,7 +151,7 @@ async function copyMetadata(
   { metadata, signal }: LifecyclePorts,
   { fileSystem, partial, files }: Filling,
 ): Promise<number> {
-  const database = join(partial, databaseFile)
+  const database = databaseOf(partial)
   // What an earlier attempt left may be no database.
   await ignoringAbsence(() => fileSystem.unlink(database))
   const newestPack = await metadata.copyTo(database, signal)

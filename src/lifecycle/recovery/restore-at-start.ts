@@ -18,10 +18,9 @@ import { sealedPackPath } from '../../packs/pack-layout.ts'
 import { findPackPlace, takeOverBucket } from '../../packs/pack-place.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
-import { keyFilesOf } from '../backup/backup.ts'
+import { databaseOf, keyFilesOf } from '../data-directory.ts'
 import { listMetadata } from '../snapshot/snapshots.ts'
 import {
-  databaseOf,
   requireNoneBegun,
   restoreStore,
   type Restoring,

@@ -5,7 +5,6 @@
  *  3. Import packs that are newer, in a thread: a server answers probes meanwhile.
  *  4. Give the database its name. What is interrupted before that begins again. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { BucketPlace } from '../../core/bucket-place.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { formatSizeBytes } from '../../core/units.ts'
@@ -13,6 +12,7 @@ import type { IngestSettings } from '../../ingest/session.ts'
 import { takeOverBucket } from '../../packs/pack-place.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 import { runInBackground } from '../background/background.ts'
+import { databaseOf } from '../data-directory.ts'
 import { openDiskSpace } from '../disk-space.ts'
 import {
   restoreSnapshot,
@@ -37,10 +37,6 @@ export interface Restoring {
   /** Called with what is being done: `restoring …`. */
   onStep(step: string): void
   signal: AbortSignal
-}
-
-export function databaseOf(dataDir: string): string {
-  return join(dataDir, 'trove.db')
 }
 
 /** Errors: not_found (the bucket has no snapshot), blob_damaged (none is intact), storage_full,

@@ -8,11 +8,11 @@
  *  Packs that are deleted later than a snapshot are missing when it is restored. What they held is
  *  by then in newer packs, which a restore imports, or no longer needed (recovery/rebuild.ts). */
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { BucketPlace } from '../../core/bucket-place.ts'
 import type { Bucket } from '../../packs/s3/bucket.ts'
 import { requireBucket } from '../../packs/pack-place.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
+import { databaseOf } from '../data-directory.ts'
 import { readDatabaseFile } from './database-file.ts'
 import { sendCompressed } from './send-compressed.ts'
 import type { Series } from './series.ts'
@@ -59,7 +59,7 @@ export async function takeSnapshot(
     const report = await series.follow(earlier[0]?.number ?? 0, async (own) => {
       await removeUnfinished(bucket, own.series)
       let databaseBytes = 0
-      const path = join(dataDir, 'trove.db')
+      const path = databaseOf(dataDir)
       const progress = {
         number: own.number,
         databaseBytes: (await stat(path)).size,
