@@ -5,6 +5,7 @@
  *  What could not be sent is sent again, byte for byte: the service may still be storing it. What
  *  comes meanwhile waits in memory; beyond `waitingBytesMax` the series is given up. */
 import { EventEmitter, once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { BucketPlace } from '../../core/bucket-place.ts'
 import { asError, hasCode } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
@@ -86,6 +87,7 @@ interface Running {
   hasSnapshot: boolean
   sentSince: SentChanges
   isFailing: boolean
+  /** Once at a time: each commit during a long send would otherwise send what little has come. */
   isSendingEarly: boolean
   timer: NodeJS.Timeout | undefined
 }
@@ -141,9 +143,6 @@ export function openSeries(options: SeriesOptions): Series {
     end()
     log.warn('the metadata in the bucket do not follow until the next snapshot', { reason })
   }
-  const boundWaiting = ({ pending }: Running): void => {
-    if (pending.waitingBytes() > waitingBytesMax) lose('more has changed than the bucket has taken')
-  }
   const sendSoon = async (own: Running): Promise<void> => {
     clearTimeout(own.timer)
     own.timer = undefined
@@ -160,10 +159,8 @@ export function openSeries(options: SeriesOptions): Series {
       arm(own)
     }
   }
-  /** Sends while there is much. Once at a time: each call would otherwise send what little has come
-   *  during the send before it. */
+  /** Sends while there is much. */
   const sendEarly = async (own: Running): Promise<void> => {
-    if (own.isSendingEarly) return
     own.isSendingEarly = true
     while (own === running && !own.isFailing && own.pending.readyBytes() >= sentEarlyBytes)
       await sendSoon(own)
@@ -200,12 +197,13 @@ export function openSeries(options: SeriesOptions): Series {
       .start({
         onPages: (records) => {
           pending.add(records)
-          boundWaiting(own)
+          if (pending.waitingBytes() > waitingBytesMax)
+            lose('more has changed than the bucket has taken')
         },
         onCommitted: (pageCount) => {
           pending.commit(pageCount)
           if (pending.readyBytes() > 0) arm(own)
-          void sendEarly(own)
+          if (!own.isSendingEarly) void sendEarly(own)
         },
         onLost: lose,
       })
@@ -245,8 +243,7 @@ export function openSeries(options: SeriesOptions): Series {
       const own = running
       if (own?.hasSnapshot) {
         const rest = capture.flush().then(async () => await sendSoon(own))
-        const late = new Promise<void>((resolve) => setTimeout(resolve, closeMsMax).unref())
-        await Promise.race([rest.catch(() => {}), late])
+        await Promise.race([rest.catch(() => {}), sleep(closeMsMax, undefined, { ref: false })])
       }
       end()
     },
