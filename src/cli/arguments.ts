@@ -76,9 +76,9 @@ export const jobsFlag = {
 export const pathGlobsFlag = {
   value: 'GLOB',
   repeats: true,
-  read: (text: string): string => {
+  read: (text: string, name: string): string => {
     // Entry paths have slashes on every system.
-    const glob = withSlashes(text)
+    const glob = withSlashes(filled(text, name))
     compilePathGlobs([glob])
     return glob
   },

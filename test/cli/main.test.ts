@@ -106,6 +106,7 @@ test.each([
   [['download', '1/docs', ''], 'empty argument'],
   [['list', '--branch', ''], '--branch is empty'],
   [['search', '*', '--name', ''], '--name is empty'],
+  [['download', '1/docs', 'site', '--path', ''], '--path is empty'],
 ])('%j is rejected: an unset variable would change its meaning', async (words, what) => {
   const { status, stderr } = await runTroveInside(words)
   expect({ status, stderr }).toMatchObject({
