@@ -113,7 +113,8 @@ export const uploadCommand: Command<typeof flags> = {
     await write(stderr, missingText(patterns))
     if (given['dry-run']) {
       await listSource(invocation, source).catch(whenNone)
-      return void (await write(stderr, describeHidden(hidden)))
+      await write(stderr, describeHidden(hidden))
+      return
     }
     const context = await connect(given, { stderr, signal })
     const { config, client, progress } = context
