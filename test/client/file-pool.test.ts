@@ -82,6 +82,16 @@ test('a worker that has a task when its pool is closed ends', async () => {
   expect(await startedByAnother()).toBe(1)
 })
 
+test('a worker whose pool is closed while it starts is not ended before it has started', async () => {
+  const { pool, thread } = await openPool(1)
+  const told = runFive(pool)
+  const ended = once(thread, 'exit').then(() => 'ended')
+  const started = once(thread, 'message').then(() => 'started')
+  const closed = pool.close()
+  expect(await Promise.race([ended, started])).toBe('started')
+  await Promise.all([closed, told, ended])
+})
+
 test('a worker that dies between two pools is replaced, and one that dies later fails those of its pool', async () => {
   const dead = await leaveThread()
   await dead.terminate()

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
+import { syncBuiltinESMExports } from 'node:module'
+import zlib, { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { encodeJoiningSync, prepareCodec } from '../../src/packs/codec/codec.ts'
 import { deflateInto, inflateJoiningInto } from '../../src/packs/codec/kept-zlib.ts'
 
 const content = fc.oneof(
@@ -19,6 +21,24 @@ function deflated(bytes: Buffer, level: number): Buffer {
 
 test('engines are kept on this version of Node', () => {
   expect(inflateJoiningInto(Buffer.alloc(1), Buffer.alloc(0), 0)).toBeUndefined()
+})
+
+test('no engine is built at work once the codec is prepared', () => {
+  const builders = [vi.spyOn(zlib, 'createDeflateRaw'), vi.spyOn(zlib, 'createInflateRaw')]
+  syncBuiltinESMExports()
+  onTestFinished(() => {
+    for (const builder of builders) builder.mockRestore()
+    syncBuiltinESMExports()
+  })
+  const built = (): number => builders.reduce((sum, { mock }) => sum + mock.calls.length, 0)
+  prepareCodec(1)
+  const prepared = built()
+  const bytes = Buffer.from('some text, some text')
+  const stream = encodeJoiningSync(bytes, 1)
+  expect(inflateJoiningInto(Buffer.alloc(bytes.length + 1), stream, bytes.length)).toBeUndefined()
+  expect(built()).toBe(prepared)
+  encodeJoiningSync(bytes, 7)
+  expect(built()).toBe(prepared + 1)
 })
 
 // Not the same bytes: at the fast levels zlib finds other matches after a reset, in about one blob

@@ -5,6 +5,10 @@
 import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 
+/** Deflate level of native uploads: level 6 takes a third more time and saves 1.4 % (853 MB of
+ *  npm packages). */
+export const defaultCompressionLevel = 5
+
 /** Reads and hashes files: all of them, or with `check` those of a directory tree that may be
  *  absent. */
 export interface HashTask {

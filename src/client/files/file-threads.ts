@@ -52,7 +52,8 @@ export function takeFileThread(onDeath: FileThread['onDeath']): FileThread {
 /** Takes a thread back from a pool. Its tasks, if it has any, end with it. */
 export async function leaveFileThread(thread: FileThread): Promise<void> {
   thread.onDeath = () => {}
-  // One that is still starting would keep the process alive until it has.
+  // Until it has started it must not be terminated (`prepareCodec`).
+  await thread.client.opened.catch(() => {})
   if (thread.tasks > 0 || !ready.has(thread)) {
     await thread.client.terminate()
     return

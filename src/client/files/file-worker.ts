@@ -1,8 +1,9 @@
 /** The worker thread that reads, hashes, encodes and writes files for the client. */
+import { prepareCodec } from '../../packs/codec/codec.ts'
 import { answerRequests } from '../../worker-thread.ts'
 import { chunkFile, encodePieces } from './encode-pieces.ts'
 import { FileError } from './file-error.ts'
-import type { FileTask } from './file-tasks.ts'
+import { defaultCompressionLevel, type FileTask } from './file-tasks.ts'
 import type { FileReply } from './file-threads.ts'
 import { hashFiles } from './hash-files.ts'
 import { moveFiles } from './move-files.ts'
@@ -36,6 +37,7 @@ function perform(task: FileTask): FileReply | Promise<FileReply> {
   }
 }
 
+prepareCodec(defaultCompressionLevel)
 await answerRequests<FileTask, FileReply>(() => ({
   answer: async (task) => {
     try {

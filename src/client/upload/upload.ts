@@ -18,6 +18,7 @@ import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import type { RunFacts } from '../../core/run/run.ts'
 import type { FilePool } from '../files/file-pool.ts'
+import { defaultCompressionLevel } from '../files/file-tasks.ts'
 import { connectEarly } from '../transport/agents.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import { NetworkError } from '../transport/network-error.ts'
@@ -101,10 +102,6 @@ interface Upload {
   contentBytes: number
   reportProgress(change: Partial<UploadProgress>): void
 }
-
-/** Deflate level of native uploads: level 6 takes a third more time and saves 1.4 % (853 MB of
- *  npm packages). */
-const defaultCompressionLevel = 5
 
 /** Errors: no_files (nothing matches), FileError, NetworkError, AnswerError, ProxyRefusal, and
  *  the server's: name_taken, too_large, storage_full, … */

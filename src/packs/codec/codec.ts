@@ -18,7 +18,7 @@ import { type CopyCodec, joiningEnd } from '../../core/bytes/copy.ts'
 import { blobDamaged, errorCodeOf, type StoreError } from '../../core/errors.ts'
 import { followerOf } from './follower.ts'
 import { isIncompressible } from './incompressible.ts'
-import { deflateInto, inflateJoiningInto } from './kept-zlib.ts'
+import { buildEngines, deflateInto, inflateJoiningInto } from './kept-zlib.ts'
 
 const deflateOnPool = promisify(deflateRaw)
 const inflateOnPool: (stream: Uint8Array, options: ZlibOptions) => Promise<Buffer> =
@@ -62,6 +62,13 @@ export function encodeJoiningInto(target: Buffer, bytes: Uint8Array, level: numb
     if (lengthBytes < storedBlocksBytes(bytes.length)) return lengthBytes
   }
   return writeStoredBlocks(target, bytes)
+}
+
+/** Builds what this thread encodes with at `level` (1 to 9), and decodes with. Node 20 aborts the
+ *  whole process if a thread is terminated meanwhile (node_zlib.cc, "close before init"), so one
+ *  that may be terminated at work does this before its work begins. */
+export function prepareCodec(level: number): void {
+  buildEngines(zlibLevel(level))
 }
 
 /** Upper bound on the bytes that encoding `sizeBytes` of content needs. For incompressible content,

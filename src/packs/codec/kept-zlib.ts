@@ -68,6 +68,12 @@ function inflaterOf(): Kept | undefined {
   return inflater.kept
 }
 
+/** Builds the engines that inflate, and that deflate at `level` (1 to 9), before they are used. */
+export function buildEngines(level: number): void {
+  inflaterOf()
+  deflaterOf(level)
+}
+
 /** Deflates `bytes` into `target`, ended by a sync flush; returns the length of the output.
  *  `target` must be longer than the output by more than 6 bytes (zlib.h, deflate: otherwise the
  *  flush marker may be repeated). `level` is from 1 to 9. */
