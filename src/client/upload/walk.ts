@@ -258,15 +258,17 @@ function readChildren(path: string, options: WalkOptions): { visible: Child[]; h
     const { name } = entry
     // Leftovers of a killed download are not content.
     if (name === partialName) continue
-    const children = isHidden(name, options) ? hidden : visible
-    if (name.includes('\ufffd') && findLstat(prefix + name) === undefined) {
+    if (isHidden(name, options)) {
+      // Nothing more is asked about what is left out, as that could fail.
+      hidden.push({ path: prefix + name, entry })
+    } else if (name.includes('\ufffd') && findLstat(prefix + name) === undefined) {
       // Node decodes names as UTF-8 and substitutes this character for invalid bytes.
-      children.push({ path: prefix + name, entry, isUnreadable: true })
+      visible.push({ path: prefix + name, entry, isUnreadable: true })
     } else if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
       const child = throughLink(prefix + name, findStat(prefix + name))
-      if (child !== undefined) children.push(child)
+      if (child !== undefined) visible.push(child)
     } else {
-      children.push({ path: prefix + name, entry: entryAt(prefix + name, entry) })
+      visible.push({ path: prefix + name, entry: entryAt(prefix + name, entry) })
     }
   }
   return { visible, hidden }
