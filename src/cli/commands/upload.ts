@@ -33,6 +33,7 @@ import { missingText, unmetText } from '../output/unmet-wishes.ts'
 import {
   describeHidden,
   describeUpload,
+  type HiddenPaths,
   reportUpload,
   uploadJson,
 } from '../output/upload-result.ts'
@@ -93,7 +94,7 @@ export const uploadCommand: Command<typeof flags> = {
       throw new UsageError('stdin cannot be uploaded; for a file called -, use ./-')
     parseArtifactName(name)
     const { 'if-no-files-found': whenEmpty } = given
-    const hidden: string[] = []
+    const hidden: HiddenPaths = { count: 0, first: '' }
     const source = {
       kind: 'patterns',
       patterns,
@@ -101,7 +102,9 @@ export const uploadCommand: Command<typeof flags> = {
       includeHidden: given['include-hidden'],
       symlinks: given.symlinks ?? 'keep',
       exclude: given.exclude,
-      onHidden: (path: string) => void hidden.push(path),
+      onHidden: (path: string): void => {
+        if (hidden.count++ === 0) hidden.first = path
+      },
     } as const
     const whenNone = async (error: unknown): Promise<void> => {
       if (!hasCode(error, 'no_files') || whenEmpty === 'error') throw error

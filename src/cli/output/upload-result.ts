@@ -8,9 +8,16 @@ import { writeOutputs, writeSummary } from './job-report.ts'
 import { printable } from './output.ts'
 import { lifeOf } from './unmet-wishes.ts'
 
+/** Hidden files and directories that were left out. */
+export interface HiddenPaths {
+  count: number
+  /** That which was found first. */
+  first: string
+}
+
 export function uploadJson(
   { artifact, ...result }: UploadResult,
-  { secrets, hidden }: { secrets: readonly SecretInFile[]; hidden: readonly string[] },
+  { secrets, hidden }: { secrets: readonly SecretInFile[]; hidden: HiddenPaths },
 ): Record<string, unknown> {
   return {
     artifactId: artifact.id,
@@ -24,7 +31,7 @@ export function uploadJson(
     expiresAt: artifact.expiresAt,
     url: artifact.links.html,
     secrets,
-    hiddenPaths: hidden.length,
+    hiddenPaths: hidden.count,
   }
 }
 
@@ -50,9 +57,9 @@ export function describeUpload(result: UploadResult, elapsedMs: number): string 
 }
 
 /** What a user misses most often: hidden files are left out unless asked for. */
-export function describeHidden([first, ...others]: readonly string[]): string {
-  if (first === undefined) return ''
-  const more = others.length === 0 ? '' : ` and ${counted(others.length, 'more hidden path')}`
+export function describeHidden({ count, first }: HiddenPaths): string {
+  if (count === 0) return ''
+  const more = count === 1 ? '' : ` and ${counted(count - 1, 'more hidden path')}`
   return `  left out: ${printable(first)}${more} (--include-hidden adds them)\n`
 }
 
