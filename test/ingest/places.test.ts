@@ -5,10 +5,10 @@ import type { Place, PoolWorker } from '../../src/ingest/pool/pool-worker.ts'
 
 const project = { mine: 1, other: 2 }
 
-/** Places in one thread. */
-function openPlaces(): Places {
-  const jobs = new Set<Place>()
-  return createPlaces([{ jobs } as PoolWorker], 1)
+/** Places in some threads. */
+function openPlaces(threads = 1): Places {
+  const workers = Array.from({ length: threads }, () => ({ jobs: new Set<Place>() }) as PoolWorker)
+  return createPlaces(workers, threads)
 }
 
 test('a new job does not overtake those of its project that wait', async () => {
@@ -29,6 +29,25 @@ test('jobs that wait for their senders leave places for others', async () => {
   expect(arriving.filter((place) => place !== undefined)).toHaveLength(4)
   const rest = Array.from({ length: 4 }, () => places.take(project.mine))
   expect(await Promise.all(rest)).toHaveLength(4)
+})
+
+test('a project takes only its share of the places for jobs that wait for their senders', () => {
+  const places = openPlaces()
+  const arriving = Array.from({ length: 4 }, () => places.takeArriving(project.mine))
+  expect(arriving.filter((place) => place !== undefined)).toHaveLength(3)
+})
+
+test('jobs go to the thread that runs the fewest, and wait when all are full', async () => {
+  const places = openPlaces(2)
+  for (let count = 1; count <= 8; count++) {
+    const pair = await Promise.all([places.take(project.mine), places.take(project.other)])
+    expect(pair.map(({ worker }) => worker.jobs.size)).toEqual([count, count])
+  }
+  const gone = new AbortController()
+  const next = places.take(project.mine, gone.signal)
+  gone.abort(new Error('it waited'))
+  await expect(next).rejects.toThrow('it waited')
+  await expect(places.take(project.mine, gone.signal)).rejects.toThrow('it waited')
 })
 
 test('whoever goes away takes no place and nobody else out of the line', async () => {
