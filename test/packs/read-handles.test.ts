@@ -98,6 +98,14 @@ test('concurrent uses of a file open it once', async () => {
   await handles.close()
 })
 
+test('a file in use is kept, though more files than are kept are in use', async () => {
+  const files = createFiles()
+  const handles = createReadHandles(files.open, 1)
+  await Promise.all(['a', 'b', 'a'].map((name) => handles.use(name, readTwice)))
+  expect(files.opened).toBe(2)
+  await handles.close()
+})
+
 test('the least recently used file is closed first', async () => {
   const files = createFiles()
   const handles = createReadHandles(files.open, 3)
