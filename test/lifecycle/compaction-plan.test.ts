@@ -36,14 +36,14 @@ test('in the background, packs more than half dead are rewritten, however little
 })
 
 test('in the background, the most dead of the others follow until little is wasted', () => {
-  const dead = [30, 45, 20, 40, 35]
-  expect(chosen('background', dead, 8 * 1699)).toEqual([1])
-  expect(chosen('background', dead, 8 * 850)).toEqual([1, 3])
+  const dead = [30, 45, 25, 40, 35]
+  expect(chosen('background', dead, 8 * 1749)).toEqual([1])
+  expect(chosen('background', dead, 8 * 900)).toEqual([1, 3])
   expect(chosen('background', dead, 800)).toEqual([0, 1, 3, 4])
 })
 
 test('on request, all packs more than a twentieth dead are rewritten', () => {
-  expect(chosen('now', [4, 6, 30, 60], 1e6)).toEqual([1, 2, 3])
+  expect(chosen('now', [5, 6, 30, 60], 1e6)).toEqual([1, 2, 3])
 })
 
 test('a scheduled round rewrites a pack that is a third dead, unless the store has much else', async () => {
