@@ -118,6 +118,33 @@ test('bytes that are read wrongly once move as they are on the disk', async () =
   expect((await zipOf(store, artifact.id)).equals(zip)).toBe(true)
 })
 
+test('copies deep in a pack move with the neighbours that one read covers', async () => {
+  const store = await openStore()
+  const half = Math.ceil(limits.compactReadBytes * 0.6)
+  const zip = buildZip({
+    members: [
+      { name: 'large', content: largeContent },
+      { name: 'half', content: pseudoRandom(half, 'half') },
+      { name: 'other half', content: pseudoRandom(half, 'other half') },
+      { name: 'small', content: 'small '.repeat(500) },
+      { name: 'other', content: 'other '.repeat(500) },
+    ],
+  })
+  const { artifact } = await store.put('stock', 'zip', zip)
+  let reads = 0
+  const read: typeof store.packs.read = async (...slice) => {
+    reads += 1
+    return await store.packs.read(...slice)
+  }
+  const before = await wholePacks(store.metadata)
+  const ports = { ...store.ports, packs: { ...store.packs, read } }
+  await compactPacks(ports, before, createPace(null))
+  // The large one twice by pages, `half`, and the rest.
+  expect(reads).toBe(2 * Math.ceil(largeContent.length / limits.checkPageBytes) + 2)
+  for (const { name } of before) await store.packs.remove(name)
+  expect((await zipOf(store, artifact.id)).equals(zip)).toBe(true)
+})
+
 test('a large copy that turns bad once it was found sound stays where it is', async () => {
   const store = await openStore()
   const zip = buildZip({ members: [{ name: 'large', content: largeContent }] })
