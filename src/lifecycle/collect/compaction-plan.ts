@@ -25,21 +25,18 @@ export function planCompaction(
     liveBytes,
   }: { reach: CompactionReach; tiny: readonly DyingPack[]; liveBytes: number },
 ): CompactionPlan {
-  const plan: CompactionPlan = { remove: [], rewrite: [], freedBytes: 0 }
+  const remove: PackOccupancy[] = []
   const choice = createRewriteChoice(reach)
   for (const pack of packs) {
     const after = survivorOf(pack)
     if (after.liveCount > 0) choice.add(after)
-    else plan.remove.push(after)
+    else remove.push(after)
   }
   const merged = planMerge(tiny.map(survivorOf))
   const rewritten = [...choice.choose(liveBytes), ...merged].map((pack) => [pack.id, pack] as const)
-  plan.rewrite = [...new Map(rewritten).values()]
-  plan.freedBytes = [...plan.remove, ...plan.rewrite].reduce(
-    (sum, pack) => sum + deadBytes(pack),
-    0,
-  )
-  return plan
+  const rewrite = [...new Map(rewritten).values()]
+  const freedBytes = [...remove, ...rewrite].reduce((sum, pack) => sum + deadBytes(pack), 0)
+  return { remove, rewrite, freedBytes }
 }
 
 export interface RewriteChoice {
