@@ -1,6 +1,6 @@
-/** Routes of artifacts and their contents, as data. */
+/** Routes of artifacts and of what is known about their contents, as data. */
 import { comparisonLineSchema, comparisonSchema } from './comparison-messages.ts'
-import { entriesHeader, lengthHeader } from './completeness.ts'
+import { entriesHeader } from './completeness.ts'
 import { historySchema } from './history-messages.ts'
 import {
   artifactAnswerSchema,
@@ -20,40 +20,24 @@ import {
 import { bundleMediaType } from '../core/attestation.ts'
 import { apiRoot, attestationKeysPath, searchPath } from './paths.ts'
 import {
-  archiveQuery,
   artifactListQuery,
   artifactQuery,
   attestationQuery,
   compareQuery,
   deletionQuery,
   directoryQuery,
-  fileQuery,
   historyQuery,
   holdersQuery,
   manifestQuery,
-  runArchiveQuery,
   searchQuery,
   sizesQuery,
   uploadQuery,
 } from './queries.ts'
 import { directorySizesSchema } from './size-messages.ts'
-import { type ApiRoute, bytes, json } from './route.ts'
+import { type ApiRoute, bytes, json, unmodified } from './route.ts'
 
 const gone = [410]
 const conditional = [410, 412]
-const ranged = [410, 412, 416]
-const unmodified: ApiRoute['responses'] = { 304: { description: 'Not modified.' } }
-
-const lengthNote = `\`${lengthHeader}\` is the length of the whole.`
-
-/** Responses of routes that support range requests. */
-function rangeResponses(description: string, mediaType: string): ApiRoute['responses'] {
-  return {
-    200: bytes(`${description} ${lengthNote}`, mediaType),
-    206: bytes(`The requested range. ${lengthNote}`, mediaType),
-    ...unmodified,
-  }
-}
 
 export const artifactRoutes: readonly ApiRoute[] = [
   {
@@ -155,16 +139,6 @@ export const artifactRoutes: readonly ApiRoute[] = [
   },
   {
     method: 'get',
-    path: `${apiRoot}/artifacts/{id}/files/{path}`,
-    operationId: 'readFile',
-    readsPublic: true,
-    summary: 'One file, whole or in part; gzip if accepted. `path` may contain slashes.',
-    query: fileQuery,
-    responses: rangeResponses('The file.', '*/*'),
-    errors: ranged,
-  },
-  {
-    method: 'get',
     path: `${apiRoot}/artifacts/{id}/history`,
     operationId: 'readFileHistory',
     readsPublic: true,
@@ -199,29 +173,6 @@ export const artifactRoutes: readonly ApiRoute[] = [
       'Public keys for verifying attestations, as PEM, that of the current signing key first. Requires no token.',
     isOpen: true,
     responses: { 200: bytes('The keys.', 'application/x-pem-file') },
-  },
-  ...(['zip', 'tar.gz'] as const).map((format): ApiRoute => {
-    const type = format === 'zip' ? 'application/zip' : 'application/gzip'
-    return {
-      method: 'get',
-      path: `${apiRoot}/artifacts/{id}/archive.${format}`,
-      operationId: format === 'zip' ? 'readZip' : 'readTarGz',
-      readsPublic: true,
-      summary: `The artifact as ${format}, whole or in part.`,
-      query: archiveQuery,
-      responses: rangeResponses('The archive.', type),
-      errors: ranged,
-    }
-  }),
-  {
-    method: 'get',
-    path: `${apiRoot}/runs/{run}/archive.zip`,
-    operationId: 'readRunZip',
-    readsPublic: true,
-    summary: 'All artifacts of a run as one zip, one folder per artifact.',
-    query: runArchiveQuery,
-    responses: rangeResponses('The archive.', 'application/zip'),
-    errors: ranged,
   },
   {
     method: 'put',

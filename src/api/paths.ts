@@ -46,14 +46,13 @@ export function attestationPath(id: number): string {
   return `${artifactPath(id)}/attestation`
 }
 
+export function signedUrlPath(id: number): string {
+  return `${artifactPath(id)}/signed-url`
+}
+
 export const attestationKeysPath = `${apiRoot}/attestation-keys`
 export const blobPartsPath = `${apiRoot}/blobs/parts`
 export const blobFetchPath = `${apiRoot}/blobs/fetch`
-
-/** A route of GitHub's REST API; it redirects to a signed URL. */
-export function signedDownloadPath(project: string, id: number): string {
-  return `/repos/${formatProjectPath(project)}/actions/artifacts/${id}/zip`
-}
 
 export function runArchivePath(run: number, project: string): string {
   return `${apiRoot}/runs/${run}/archive.zip?project=${encodeURIComponent(project)}`

@@ -130,6 +130,16 @@ export const fileQuery = z.strictObject({
   download: flag
     .default(false)
     .meta({ description: 'Sends the file as an attachment under its own name.' }),
+  se: text('Of a signed URL: when it expires, in seconds since 1970.'),
+  sig: text('Of a signed URL: its signature, in place of a token.'),
+})
+
+export const signedUrlQuery = z.strictObject({
+  path: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'A file of the artifact; defaults to the whole artifact.' }),
 })
 
 export const jobListQuery = z.strictObject(paging)

@@ -21,6 +21,8 @@ export function bytes(description: string, ...mediaTypes: string[]): Answer {
   return { description, content: { bytes: mediaTypes } }
 }
 
+export const unmodified: Record<number, Answer> = { 304: { description: 'Not modified.' } }
+
 export interface ApiRoute {
   method: 'get' | 'put' | 'post' | 'patch' | 'delete'
   /** From the root, with `{parameters}`. */

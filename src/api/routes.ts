@@ -2,6 +2,7 @@
  *  the server has exactly these. */
 import { adminRoutes } from './admin-routes.ts'
 import { artifactRoutes } from './artifact-routes.ts'
+import { downloadRoutes } from './download-routes.ts'
 import { secretRoutes } from './secret-routes.ts'
 import type { ApiRoute } from './route.ts'
 import { runRoutes } from './run-routes.ts'
@@ -9,6 +10,7 @@ import { transferRoutes } from './transfer-routes.ts'
 
 export const apiRoutes: readonly ApiRoute[] = [
   ...artifactRoutes,
+  ...downloadRoutes,
   ...secretRoutes,
   ...runRoutes,
   ...transferRoutes,

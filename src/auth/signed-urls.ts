@@ -9,8 +9,10 @@ export interface SignedTarget {
   /** `visit` reads like `read`, but was handed out without a credential. */
   access: 'read' | 'visit' | 'write'
   /** The route that `id` belongs to. */
-  route: 'upload' | 'artifact' | 'content'
+  route: 'upload' | 'artifact' | 'file' | 'content'
   id: string
+  /** Of the file in the artifact, unescaped; other routes have none. */
+  path?: string
 }
 
 export type ReadAccess = Exclude<SignedTarget['access'], 'write'>
@@ -24,20 +26,22 @@ export interface UrlSignature {
   sig: string
 }
 
+/** As a request has it: decoded from its address, where any of it may be missing. */
+export type GivenSignature = { [Name in keyof UrlSignature]: UrlSignature[Name] | undefined }
+
 /** `expiresAt` is in epoch ms and rounded down to the second. */
 export function signTarget(key: Uint8Array, target: SignedTarget, expiresAt: number): UrlSignature {
   const se = String(Math.floor(expiresAt / 1000))
   return { se, sig: macOf(key, target, se) }
 }
 
-/** Takes URL-decoded parameters. Errors: signed_url_invalid. */
+/** Errors: signed_url_invalid. */
 export function verifyTarget(
   key: Uint8Array,
   target: SignedTarget,
-  signature: { se: string | undefined; sig: string | undefined },
+  { se, sig }: GivenSignature,
   now: number,
 ): void {
-  const { se, sig } = signature
   if (se === undefined || sig === undefined) throw invalid('the URL is not signed')
   if (!isSigned(key, target, { se, sig })) throw invalid('the signature of the URL is wrong')
   if (Number(se) * 1000 <= now) {
@@ -49,7 +53,7 @@ export function verifyTarget(
 export function verifyReading(
   key: Uint8Array,
   target: Omit<SignedTarget, 'access'>,
-  signature: { se: string | undefined; sig: string | undefined },
+  signature: GivenSignature,
   now: number,
 ): ReadAccess {
   const { se = '', sig = '' } = signature
@@ -67,8 +71,9 @@ function isSigned(key: Uint8Array, target: SignedTarget, { se, sig }: UrlSignatu
 }
 
 function macOf(key: Uint8Array, target: SignedTarget, se: string): string {
+  const { access, route, id, path } = target
   const mac = createHmac('sha256', key)
-  for (const field of [target.access, target.route, target.id, se]) {
+  for (const field of [access, route, id, ...(path === undefined ? [] : [path]), se]) {
     mac.update(`${Buffer.byteLength(field)}:${field},`)
   }
   return mac.digest('base64url')

@@ -56,12 +56,15 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
     return expectsPage(c) ? await pages.sendProblem(c, failure) : failureResponse(c, failure)
   })
   app.onError(async (error, c) => {
-    // A visitor who follows a download link of a page.
-    const isVisit = c.req.path.startsWith(`${apiRoot}/`) && expectsPage(c)
-    return isVisit ? await pages.sendProblem(c, error) : failureResponse(c, error)
+    // Somebody who follows a link to a download.
+    return downloads.test(c.req.path) && expectsPage(c)
+      ? await pages.sendProblem(c, error)
+      : failureResponse(c, error)
   })
   return app
 }
+
+const downloads = /^\/(?:api\/v1|artifacts\/download)\//
 
 function routeNotFound(app: Hono<AppEnv>, c: AppRequest): Error {
   const what = `${c.req.method} ${c.req.path}`

@@ -20,6 +20,7 @@ import { addPutArtifactRoutes } from './upload/put-artifact.ts'
 import { addRunRecordRoutes } from './run/run-records.ts'
 import { addSecretRoutes } from './artifact/secrets.ts'
 import { addSearchRoutes } from './artifact/search.ts'
+import { addSignedUrlRoutes } from './artifact/sign-download.ts'
 import { addSizeRoutes } from './artifact/sizes.ts'
 import { addStatsRoutes } from './operation/stats.ts'
 import { addTokenRoutes } from './access/tokens.ts'
@@ -35,6 +36,7 @@ export function addNativeRoutes(app: Hono<AppEnv>, context: AppContext): void {
   addManifestRoutes(app, context)
   addSizeRoutes(app, context)
   addFileRoutes(app, context)
+  addSignedUrlRoutes(app, context)
   addHistoryRoutes(app, context)
   addAttestationRoutes(app, context)
   addArchiveRoutes(app, context)

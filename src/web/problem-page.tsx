@@ -146,6 +146,8 @@ export function describeProblem(failure: StoreError | undefined, status: number)
   }
   switch (status) {
     case 403:
+      if (failure?.code === 'signed_url_invalid')
+        return problem('This link is not valid', 'Ask for a new one.')
       return problem('Not allowed', 'Sign in with a token whose scope allows this.')
     case 404:
       return problem(

@@ -18,14 +18,20 @@ const targets = fc.record<SignedTarget>({
   route: fc.constantFrom('upload', 'artifact'),
   id: fc.string(),
 })
+const files = fc.record<SignedTarget>({
+  access: fc.constantFrom('read', 'visit'),
+  route: fc.constant('file'),
+  id: fc.constantFrom('1', '12'),
+  path: fc.constantFrom('a', 'é', 'e\u0301', '2', '') as fc.Arbitrary<string>,
+})
 
 test('a signature verifies for its own target and no other', () => {
   fc.assert(
-    fc.property(targets, targets, (signed, asked) => {
+    fc.property(fc.oneof(targets, files), fc.oneof(targets, files), (signed, asked) => {
       const signature = signTarget(key, signed, now + 5000)
       const isSame =
-        JSON.stringify([signed.access, signed.route, signed.id]) ===
-        JSON.stringify([asked.access, asked.route, asked.id])
+        JSON.stringify([signed.access, signed.route, signed.id, signed.path]) ===
+        JSON.stringify([asked.access, asked.route, asked.id, asked.path])
       const verify = (): void => verifyTarget(key, asked, signature, now)
       if (isSame) expect(verify).not.toThrow()
       else expect(verify).toThrow('signature')

@@ -38,6 +38,7 @@ test.each([
   [['cat', 'latest:main/dist:docs/a', '--project', 'octo/open'], 'text of run 2'],
   [['url', 'octo/open@1/dist'], '/octo/open/actions/runs/1'],
   [['url', 'octo/open@1/dist', '--sign'], '/artifacts/download/'],
+  [['url', 'octo/open@1/dist:docs/a', '--sign'], '/files/docs/a?se='],
   [['search', '**/a', '--project', 'octo/open'], 'octo/open@2/dist:docs/a'],
   [['history', 'octo/open@2/dist:docs/a'], '2'],
   [['shasum', 'octo/open@1/dist'], 'docs/a'],

@@ -76,8 +76,12 @@ test('--sign prints a URL that needs no token, and says how long it is valid', a
   expect(await (await server.send(address, { token: null })).text()).toBe('raw')
   const [, told] = /^valid without a token until (\S+)\n$/.exec(signed.stderr)!
   expect(Math.abs(Date.parse(told!) - Date.parse(expiresAt))).toBeLessThan(60_000)
+  const file = await url(`42/build:${odd}`, '--sign')
+  expect(file).toMatchObject({ status: 0, stderr: expect.stringContaining('valid') as string })
+  expect(await (await server.send(file.text.trim(), { token: null })).text()).toBe('odd')
   server.clock.now = Date.parse(expiresAt) + 1000
-  expect((await server.send(address, { token: null })).status).toBe(403)
+  for (const each of [address, file.text.trim()])
+    expect((await server.send(each, { token: null })).status).toBe(403)
 })
 
 test.each([
@@ -87,7 +91,9 @@ test.each([
   [['latest:feature/x/build:nowhere'], 3, 'has no "nowhere"'],
   [['42/build:link'], 3, 'it is a symlink to bin/app'],
   [['42/build:bin', '--download'], 3, 'it is a directory'],
-  [['42/build:bin/app', '--sign'], 2, '--sign applies to the whole artifact'],
+  [['42/build:bin', '--sign'], 3, 'it is a directory'],
+  [['42/build:link', '--sign'], 3, 'it is a symlink to bin/app'],
+  [['42/build:nowhere', '--sign'], 3, 'has no "nowhere"'],
   [['42/build', '--sign', '--immutable'], 2, '--sign and --immutable cannot be combined'],
   [[], 2, 'REF is missing'],
 ])('%j ends with %d', async (args, status, reason) => {

@@ -156,6 +156,7 @@ const rules: Record<string, Rule> = {
   [`GET ${one}/history`]: { problem: artifact('/history?path=index.html') },
   [`GET ${one}/tree`]: { problem: artifact('/tree') },
   [`GET ${one}/files/*`]: { problem: artifact('/files/index.html') },
+  [`GET ${one}/signed-url`]: { problem: artifact('/signed-url?path=index.html') },
   [`GET ${one}/attestation`]: { problem: artifact('/attestation') },
   [`GET ${api}/attestation-keys`]: { none: 'keys' },
   [`GET ${one}/secrets`]: { problem: artifact('/secrets') },

@@ -133,6 +133,7 @@ export const rules: Record<string, Rule> = {
   [`GET ${one}/history`]: reads(artifact('/history?path=a')),
   [`GET ${one}/tree`]: reads(artifact('/tree')),
   [`GET ${one}/files/*`]: reads(artifact('/files/a')),
+  [`GET ${one}/signed-url`]: reads(artifact('/signed-url?path=a')),
   [`GET ${one}/attestation`]: reads(artifact('/attestation')),
   [`GET ${api}/attestation-keys`]: { none: 'public keys' },
   [`GET ${one}/secrets`]: needs(artifact('/secrets')),

@@ -9,12 +9,13 @@ import { isLive } from '../../core/policy/retention.ts'
 import { headBranchOf, headShaOf, isSameProject } from '../../core/run/run.ts'
 import { requireBearerReader } from '../../http/access/authenticate.ts'
 import { seenBy } from '../../http/access/seen-by.ts'
+import { signDownload } from '../../http/artifact/sign-download.ts'
 import { sendJson } from '../../http/body/gzip.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { cutPage, numberParameter, projectParameter } from '../../http/input.ts'
 import { instant } from './instant.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { deleteArtifact, readRunArtifacts, signDownload } from '../twirp/artifact-service.ts'
+import { deleteArtifact, readRunArtifacts } from '../twirp/artifact-service.ts'
 import { findReadableProject, missingFor, notFound } from './access.ts'
 import { addJobRoutes } from './jobs.ts'
 import { addLogRoutes } from './logs.ts'
@@ -95,7 +96,7 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
   app.get(`${base}/artifacts/:id/zip`, async (c) => {
     const { principal, artifact } = await readArtifact(context, c)
     assertLive(artifact, context.now())
-    const location = publicOrigin(context, c) + signDownload(context, principal, artifact)
+    const location = publicOrigin(context, c) + signDownload(context, principal, artifact).address
     return new Response(null, { status: 302, headers: { location, 'cache-control': 'no-store' } })
   })
 

@@ -1,7 +1,6 @@
 /** ListArtifacts, GetSignedArtifactURL and DeleteArtifact. They cover all jobs and attempts of a
  *  run. */
-import { mayReadRun, readAccessOf, type Principal } from '../../auth/principal.ts'
-import { signTarget } from '../../auth/signed-urls.ts'
+import { mayReadRun, type Principal } from '../../auth/principal.ts'
 import { artifactNotFound, forbidden } from '../../core/errors.ts'
 import { isLive } from '../../core/policy/retention.ts'
 import { isSameProject } from '../../core/run/run.ts'
@@ -55,22 +54,6 @@ export async function readNamedArtifact(
     throw artifactNotFound(`${place.runNumber}/${request.name}`, missing)
   }
   return found
-}
-
-/** Returns the path and query of a URL that downloads the artifact without a token until it
- *  expires. */
-export function signDownload(
-  context: AppContext,
-  principal: Principal,
-  artifact: Artifact,
-): string {
-  const access = readAccessOf(principal)
-  const target = { access, route: 'artifact', id: String(artifact.id) } as const
-  const expiresAt = context.now() + context.config.downloadUrlMs
-  const { se, sig } = signTarget(context.keys.signedUrls, target, expiresAt)
-  // GITHUB-PROTOCOL §1.14: a path that ends in `.zip` is unzipped whatever its type.
-  const file = artifact.kind === 'raw' ? 'artifact' : 'artifact.zip'
-  return `/artifacts/download/${artifact.id}/${file}?se=${se}&sig=${sig}`
 }
 
 /** Errors: forbidden. */

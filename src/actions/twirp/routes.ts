@@ -5,16 +5,12 @@ import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { mapInTurns } from '../../core/turn.ts'
 import { requireBearer } from '../../http/access/authenticate.ts'
+import { signDownload } from '../../http/artifact/sign-download.ts'
 import { publicOrigin, type AppContext, type AppEnv } from '../../http/context.ts'
 import { sendProcessing } from '../../http/body/processing.ts'
 import { readJsonBody } from '../../http/body/request-body.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import {
-  deleteArtifact,
-  listRunArtifacts,
-  readNamedArtifact,
-  signDownload,
-} from './artifact-service.ts'
+import { deleteArtifact, listRunArtifacts, readNamedArtifact } from './artifact-service.ts'
 import { createArtifact } from './create-artifact.ts'
 import { createFinalizeQueue } from './finalize-artifact.ts'
 import {
@@ -69,7 +65,7 @@ export function addTwirpRoutes(app: Hono<AppEnv>, context: AppContext): void {
     const request = parseNameRequest(await readJsonBody(context, c))
     const artifact = await readNamedArtifact(context, principal, request)
     const signed = signDownload(context, principal, artifact)
-    return jsonResponse({ signed_url: publicOrigin(context, c) + signed })
+    return jsonResponse({ signed_url: publicOrigin(context, c) + signed.address })
   })
 
   app.post(`${service}/DeleteArtifact`, async (c) => {

@@ -24,7 +24,7 @@ const flags = {
   },
   sign: {
     value: null,
-    help: 'print a URL of the zip that needs no token and expires after TROVE_DOWNLOAD_URL_TTL',
+    help: 'print a URL of the zip or of the file itself that needs no token and expires after TROVE_DOWNLOAD_URL_TTL',
   },
 } as const
 
@@ -37,6 +37,7 @@ export const urlCommand: Command<typeof flags> = {
     'trove url latest:main/docs:index.html --immutable',
     'curl -H "Authorization: Bearer $TROVE_TOKEN" "$(trove url 42/build:VERSION --download)"',
     'curl -o build.zip "$(trove url 42/build --sign)"',
+    'trove url 42/build:report.html --sign',
   ],
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
@@ -45,12 +46,12 @@ export const urlCommand: Command<typeof flags> = {
     // A signed URL is one of a download, so `--download` changes nothing.
     if (given.sign && given.immutable)
       throw new UsageError('--sign and --immutable cannot be combined')
-    if (given.sign && path !== '')
-      throw new UsageError('--sign applies to the whole artifact: use REF without :PATH')
     const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const { id: artifactId, name } = artifact
+    if ((given.sign || given.download) && path !== '')
+      await findFile(server, artifact, path, signal)
     const found = given.sign
-      ? await signDownload(server, artifact, signal)
+      ? await signDownload(server, artifactId, { path, signal })
       : { url: await addressOf(server, artifact, { reference, path, signal, ...given }) }
     if (given.json) await writeJson(stdout, { artifactId, name, ...found })
     else await write(stdout, `${found.url}\n`)
@@ -73,11 +74,7 @@ async function addressOf(
 ): Promise<string> {
   const { id, name, project, run: runNumber, links } = artifact
   const { origin } = new URL(links.html)
-  if (download) {
-    if (path === '') return links.download
-    await findFile(server, artifact, path, signal)
-    return origin + filePath(id, path)
-  }
+  if (download) return path === '' ? links.download : origin + filePath(id, path)
   const entry = path === '' ? null : await findEntry(server, artifact, path, signal)
   if (entry?.kind === 'symlink') throw noFile(artifact, entry, path)
   if (reference.kind === 'latest' && !immutable)

@@ -41,8 +41,6 @@ export interface ApiRequest {
   /** Whether sending the request twice has the same effect as sending it once. By default
    *  true, but for POST and PATCH only where the server has certainly done nothing yet. */
   repeatable?: boolean
-  /** Whether a redirect response is the wanted result; it is not followed. */
-  takesRedirect?: boolean
   /** Whether a web page is a possible result: the content of a file. */
   takesPage?: boolean
   signal?: AbortSignal | undefined
@@ -76,12 +74,11 @@ export async function requestBytes(server: ServerAccess, request: ApiRequest): P
  *  Errors: the server's own codes; NetworkError, AnswerError, ProxyRefusal; those of the request
  *  body. */
 export async function openAnswer(server: ServerAccess, request: ApiRequest): Promise<Answer> {
-  const wantedBelow = request.takesRedirect === true ? 400 : 300
   for (let attempt = 1; ; attempt++) {
     const outcome = await attemptOnce(server, request)
     const isPassing = isWorthRepeating(outcome)
     if (!isPassing) server.patience?.heard()
-    if (!(outcome instanceof NetworkError) && outcome.status < wantedBelow) {
+    if (!(outcome instanceof NetworkError) && outcome.status < 300) {
       if (request.takesPage !== true) refusePage(server, outcome)
       return outcome
     }

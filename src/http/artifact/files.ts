@@ -1,5 +1,5 @@
-/** Single files, whole or in part. Sent as gzip, from the stored stream, to clients that accept
- *  it. */
+/** Single files, whole or in part, by a token or a URL signed for the file. Sent as gzip, from the
+ *  stored stream, to clients that accept it. */
 import type { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { fileQuery } from '../../api/queries.ts'
@@ -8,6 +8,7 @@ import { representFile } from '../../egress/egress.ts'
 import type { Representation } from '../../egress/representation.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'
+import { signedArtifact } from '../access/signed-access.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { acceptsGzip } from '../body/gzip.ts'
 import { parseQuery, restOfPath } from '../input.ts'
@@ -16,9 +17,13 @@ import { mediaTypeOf, untrustedContentPolicy } from '../body/media-type.ts'
 
 export function addFileRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(`${apiRoot}/artifacts/:id{[0-9]+}/files/*`, async (c) => {
-    const { artifact } = await liveArtifact(context, c)
-    const { download } = parseQuery(c, fileQuery)
+    const { download, se, sig } = parseQuery(c, fileQuery)
     const path = restOfPath(c, 5)
+    const target = { route: 'file', id: c.req.param('id'), path } as const
+    const isSigned = se !== undefined || sig !== undefined
+    const artifact = isSigned
+      ? await signedArtifact(context, c, target, { se, sig })
+      : (await liveArtifact(context, c)).artifact
     c.header('vary', 'Accept-Encoding')
     c.header('content-security-policy', untrustedContentPolicy)
     c.header('cross-origin-resource-policy', 'same-origin')
