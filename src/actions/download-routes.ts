@@ -6,15 +6,14 @@ import type { Representation } from '../egress/representation.ts'
 import type { SendMode } from '../http/body/send-representation.ts'
 import type { AppContext, AppEnv } from '../http/context.ts'
 import { sendUnderLease } from '../http/body/reading.ts'
-import { signedArtifact } from '../http/access/signed-access.ts'
+import { signatureOf, signedArtifact } from '../http/access/signed-access.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { clientKindOf, needsZip, type ClientKind } from './user-agent.ts'
 
 export function addDownloadRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.on(['GET', 'HEAD'], '/artifacts/download/:id/:file', async (c) => {
     const target = { route: 'artifact', id: c.req.param('id') } as const
-    const signature = { se: c.req.query('se'), sig: c.req.query('sig') }
-    const artifact = await signedArtifact(context, c, target, signature)
+    const artifact = await signedArtifact(context, c, target, signatureOf(c))
     const client = clientKindOf(c.req.header('user-agent'))
     return await sendUnderLease(context, c, {
       artifacts: [artifact],

@@ -131,6 +131,7 @@ export const fileQuery = z.strictObject({
     .default(false)
     .meta({ description: 'Sends the file as an attachment under its own name.' }),
   se: text('Of a signed URL: when it expires, in seconds since 1970.'),
+  by: text('Of a signed URL: whose token signed it.'),
   sig: text('Of a signed URL: its signature, in place of a token.'),
 })
 

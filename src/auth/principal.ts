@@ -2,7 +2,7 @@
  *  below. */
 import type { ProjectAccess } from '../core/access/project-access.ts'
 import { compileProjectGlobs } from '../core/access/project-globs.ts'
-import type { ReadAccess } from './signed-urls.ts'
+import type { Signer } from './signed-urls.ts'
 import { isSameProject, noFacts, type ProjectName, type RunFacts } from '../core/run/run.ts'
 
 /** `job`: writes to its own run under its own job, reads its project. `run`: the same, but reads
@@ -74,9 +74,14 @@ export function isAnonymous({ scope, project, access }: Principal): boolean {
   return scope !== 'admin' && project === null && access.length === 0
 }
 
-/** What a signed URL that this caller gets is signed for. */
-export function readAccessOf(principal: Principal): ReadAccess {
-  return isAnonymous(principal) ? 'visit' : 'read'
+/** The signer of URLs that this caller gets for something of the project; null without a
+ *  credential. */
+export function signerOf(principal: Principal, of: ProjectName): Signer | null {
+  if (isAnonymous(principal)) return null
+  const { scope, project, lineage, issuedAt, person } = principal
+  // An administrator's token may name a project but does not belong to it.
+  const isOfProject = scope !== 'admin' && project !== null && isSameProject(project, of)
+  return { lineage, issuedAt: isOfProject ? issuedAt : null, person: person?.id ?? null }
 }
 
 /** The run that something belongs to. */

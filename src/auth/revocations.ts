@@ -2,10 +2,12 @@
 import type { ProjectName } from '../core/run/run.ts'
 import type { Principal } from './principal.ts'
 
+type RevocableToken = Pick<Principal, 'scope' | 'project' | 'issuedAt' | 'lineage'>
+
 export interface Revocations {
   /** Whether the token, one of its ancestors, or its project's tokens as a whole are revoked. */
-  has(principal: Principal): boolean
-  /** `endsAt`: when it and its descendants end anyway. */
+  has(token: RevocableToken): boolean
+  /** `endsAt`: when it, its descendants and the URLs that they signed end anyway. */
   addToken(id: string, endsAt: number): void
   /** Revokes all tokens of the project that were issued at or before `issuedUntil` (epoch ms). */
   addProject(project: ProjectName, issuedUntil: number): void

@@ -198,7 +198,12 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
       60_000,
       limits.uploadLifeMs,
     ),
-    downloadUrlMs: source.duration('TROVE_DOWNLOAD_URL_TTL', 6 * hourMs, 60_000, 7 * dayMs),
+    downloadUrlMs: source.duration(
+      'TROVE_DOWNLOAD_URL_TTL',
+      6 * hourMs,
+      60_000,
+      limits.signedUrlMsMax,
+    ),
     idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleBodyMs, 1000, hourMs),
     workers: source.integer('TROVE_WORKERS', defaultWorkers(), 1, 64),
     logLevel: source.choice('TROVE_LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),

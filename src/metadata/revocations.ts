@@ -14,7 +14,8 @@ export interface RevokedToken {
    *  one. */
   isSession: boolean
   issuedAt: number
-  /** When it and every token derived from it end anyway; Infinity when that has no bound. */
+  /** When it, every token derived from it and the URLs that they signed end anyway; Infinity when
+   *  that has no bound. */
   endsAt: number
 }
 

@@ -19,7 +19,7 @@ import {
   maySendTo,
   mayWriteProject,
   mayWriteRun,
-  readAccessOf,
+  signerOf,
   strongestOf,
   type Principal,
   type Scope,
@@ -247,10 +247,21 @@ const powersOf = (holder: Principal, named: typeof project): string[] =>
 
 test('everyone may read a public project, and nothing else', () => {
   const everyone = anonymousPrincipal([{ scope: 'read', projects: 'OCTO/other' }])
-  expect([isAnonymous(everyone), readAccessOf(everyone)]).toEqual([true, 'visit'])
+  expect([isAnonymous(everyone), signerOf(everyone, foreign)]).toEqual([true, null])
   expect(powersOf(everyone, foreign)).toEqual(['read', 'read a run'])
   expect(powersOf(everyone, project)).toEqual([])
   expect([isPublic(everyone, foreign), isPublic(everyone, project)]).toEqual([true, false])
+})
+
+test('only a token of the project is a signer that ends when all of its tokens do', () => {
+  const lineage = ['own', 'parent']
+  const holder = { ...principal('job'), issuedAt: 7, lineage }
+  const person = { id: 'p', name: 'Jane' }
+  expect(signerOf(holder, project)).toEqual({ lineage, issuedAt: 7, person: null })
+  expect(signerOf(holder, foreign)).toMatchObject({ issuedAt: null })
+  expect(signerOf({ ...holder, scope: 'admin' }, project)).toMatchObject({ issuedAt: null })
+  const ofPerson = { ...holder, project: null, access: [], person, scope: 'admin' as const }
+  expect(signerOf(ofPerson, project)).toEqual({ lineage, issuedAt: null, person: 'p' })
 })
 
 test('public projects add only reading to what a token may do', () => {
@@ -258,7 +269,7 @@ test('public projects add only reading to what a token may do', () => {
   expect(isAnonymous(principal('admin'))).toBe(false)
   for (const scope of ['job', 'run', 'read', 'write'] as const) {
     const holder = principal(scope)
-    expect([isAnonymous(holder), readAccessOf(holder)]).toEqual([false, 'read'])
+    expect(isAnonymous(holder)).toBe(false)
     expect(powersOf(holder, foreign)).toEqual([])
     expect(powersOf({ ...holder, publicAccess }, foreign)).toEqual(['read', 'read a run'])
     const own = new Set([...powersOf(holder, project), 'read'])

@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { deriveKeys } from '../../src/auth/key.ts'
 import {
+  formatSignature,
+  type Signer,
   signTarget,
   verifyReading,
   verifyTarget,
@@ -13,17 +15,25 @@ const { signedUrls: key, tokens: otherKey } = deriveKeys(Buffer.alloc(32, 1))
 const now = Date.UTC(2026, 0, 1)
 const target: SignedTarget = { access: 'write', route: 'upload', id: 'a1b2' }
 
-const targets = fc.record<SignedTarget>({
-  access: fc.constantFrom('read', 'visit', 'write'),
+const targets: fc.Arbitrary<SignedTarget> = fc.record({
+  access: fc.constantFrom('read', 'write'),
   route: fc.constantFrom('upload', 'artifact'),
   id: fc.string(),
 })
-const files = fc.record<SignedTarget>({
-  access: fc.constantFrom('read', 'visit'),
-  route: fc.constant('file'),
+const files: fc.Arbitrary<SignedTarget> = fc.record({
+  access: fc.constantFrom('read', 'write'),
+  route: fc.constant('file' as const),
   id: fc.constantFrom('1', '12'),
-  path: fc.constantFrom('a', 'é', 'e\u0301', '2', '') as fc.Arbitrary<string>,
+  path: fc.constantFrom('a', 'é', 'e\u0301', '2', ''),
 })
+const ids = fc.constantFrom('0'.repeat(32), 'a1'.repeat(16))
+const signers: fc.Arbitrary<Signer | null> = fc.option(
+  fc.record({
+    lineage: fc.array(ids, { minLength: 1, maxLength: 10 }),
+    issuedAt: fc.option(fc.constantFrom(0, now)),
+    person: fc.option(ids),
+  }),
+)
 
 test('a signature verifies for its own target and no other', () => {
   fc.assert(
@@ -39,14 +49,28 @@ test('a signature verifies for its own target and no other', () => {
   )
 })
 
-test('a URL reads with the access that it was signed for, until it expires', () => {
+test('a URL that reads names its signer, until it expires', () => {
   fc.assert(
-    fc.property(targets, ({ access, route, id }) => {
-      const signature = signTarget(key, { access, route, id }, now + 5000)
-      const accessAt = (at: number): string => verifyReading(key, { route, id }, signature, at)
-      if (access === 'write') expect(() => accessAt(now)).toThrow('signature')
-      else expect(accessAt(now)).toBe(access)
-      expect(() => accessAt(now + 5000)).toThrow(access === 'write' ? 'signature' : 'expired')
+    fc.property(fc.oneof(targets, files), signers, (signed, signer) => {
+      const { access, ...target } = signed
+      const signature = signTarget(key, signed, now + 5000, signer)
+      const signerAt = (at: number): unknown => verifyReading(key, target, signature, at)
+      if (access === 'write') expect(() => signerAt(now)).toThrow('signature')
+      else expect(signerAt(now)).toEqual(signer)
+      expect(() => signerAt(now + 5000)).toThrow(access === 'write' ? 'signature' : 'expired')
+      expect(formatSignature(signature)).toMatch(/^se=\d+(?:&by=[\w.]+)?&sig=[\w-]{43}$/)
+    }),
+  )
+})
+
+test('no signature verifies for another signer, nor for none', () => {
+  fc.assert(
+    fc.property(targets, signers, signers, (signed, signer, other) => {
+      const { by } = signTarget(key, signed, now + 5000, other)
+      const signature = { ...signTarget(key, signed, now + 5000, signer), by }
+      const verify = (): void => verifyTarget(key, signed, signature, now)
+      if (JSON.stringify(signer) === JSON.stringify(other)) expect(verify).not.toThrow()
+      else expect(verify).toThrow('signature')
     }),
   )
 })

@@ -5,14 +5,13 @@ import { readFile, statfs } from 'node:fs/promises'
 import http from 'node:http'
 import { connect } from 'node:net'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { openKeys } from '../../src/auth/key.ts'
 import { readServerConfig } from '../../src/config/config.ts'
 import { limits } from '../../src/core/limits.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
-import { contentPath } from '../../src/web/artifact/content-origin.ts'
 import { openRig, type Rig } from '../actions/rig.ts'
 import { makeDirectory } from '../client/tree.ts'
+import { documentPath } from './document-path.ts'
 
 let rig: Rig
 
@@ -155,16 +154,14 @@ interface Failed {
 }
 
 test('no credential of a URL is logged, neither from the query nor from the path of a document', async () => {
-  const keys = await openKeys(rig.dataDir)
-  const document = contentPath(keys, {
+  const document = await documentPath(rig.dataDir, {
     artifactId: 7,
     path: 'a/index.html',
-    access: 'read',
     now: Date.now(),
   })
   for (const path of [document, document.replaceAll('.', '%2E'), '/content/x?sig=y', '/content/'])
     expect((await visit(path)).status).toBeGreaterThanOrEqual(400)
-  const [, secret = ''] = /\.([\w-]{43})\//.exec(document) ?? []
+  const [, secret = ''] = /\.([\w-]{43})\./.exec(document) ?? []
   const lines = rig.logLines.filter((line) => line.includes('/content/'))
   expect(lines.map((line) => (JSON.parse(line) as { path: string }).path)).toEqual([
     '/content/7…/a/index.html',

@@ -4,10 +4,9 @@ import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { artifactSchema } from '../../src/api/messages.ts'
-import { openKeys } from '../../src/auth/key.ts'
 import type { Environment } from '../../src/config/settings.ts'
-import { contentPath } from '../../src/web/artifact/content-origin.ts'
 import { diskBytes } from '../lifecycle/leftovers.ts'
+import { documentPath } from './document-path.ts'
 import { openServer, openSharedServer, problemOf, type TestServer } from './open-server.ts'
 import { runJob } from './run-job.ts'
 
@@ -219,10 +218,8 @@ describe('gc', () => {
     ['a download', async (id) => await Promise.resolve(`/api/v1/artifacts/${id}/files/a`)],
     [
       'a document',
-      async (artifactId) => {
-        const keys = await openKeys(own.dataDir)
-        return contentPath(keys, { artifactId, path: 'a', access: 'read', now: own.clock.now })
-      },
+      async (artifactId) =>
+        await documentPath(own.dataDir, { artifactId, path: 'a', now: own.clock.now }),
     ],
   ]
 

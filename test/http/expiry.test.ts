@@ -3,11 +3,10 @@
  *  route must declare what it does with an expired artifact. Each request is made twice: in the
  *  last millisecond, when it must work, and one millisecond later. */
 import { beforeAll, describe, expect, test } from 'vitest'
-import { openKeys } from '../../src/auth/key.ts'
 import { encodeWants } from '../../src/core/bytes/blob-exchange.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
-import { contentPath } from '../../src/web/artifact/content-origin.ts'
 import { tarOf } from './archives-of.ts'
+import { documentPath } from './document-path.ts'
 import { openSharedServer, type SendRequest } from './open-server.ts'
 import { mountedRoutes } from './public-routes.ts'
 
@@ -355,11 +354,9 @@ async function fill(): Promise<Fixture> {
   const link = await send(call('GetSignedArtifactURL', { name }))
   const { signed_url: signedUrl } = (await link.json()) as { signed_url: string }
   const { pathname, search } = new URL(signedUrl)
-  const keys = (await openKeys(server.dataDir))!
-  const contentUrl = contentPath(keys, {
+  const contentUrl = await documentPath(server.dataDir, {
     artifactId: id,
     path: 'index.html',
-    access: 'read',
     now: server.clock.now,
   })
   return { id, other, expiresAt, signedUrl: pathname + search, contentUrl, treeDigest }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openServer, problemOf } from './open-server.ts'
 import { whileDiskRefuses } from '../refusing-disk.ts'
@@ -98,8 +99,8 @@ test('a revocation that cannot be written is reported as failed, and holds until
 
 // Goal: the memory for revocations does not grow with every sign-out. What is forgotten shows once
 // the clock is set back.
-test('a revocation is forgotten some time after the token ended, and not before', async () => {
-  const admin = await server.token({ scope: 'admin', expiresInSeconds: 86_400 })
+test('a revocation is forgotten when the URLs that the token signed have ended, and not before', async () => {
+  const admin = await server.token({ scope: 'admin', expiresInSeconds: 8 * 86_400 })
   const leaked = await server.token({ expiresInSeconds: 3600 })
   await revoke(leaked)
   const collected = async (): Promise<void> => {
@@ -113,9 +114,14 @@ test('a revocation is forgotten some time after the token ended, and not before'
   }
   await collected()
   expect(await statusWith(leaked)).toBe(401)
-  server.clock.now += 7_200_000
+  const later = 3_600_000 - 2000 + limits.signedUrlMsMax
+  server.clock.now += later
   await collected()
-  server.clock.now -= 7_200_000
+  server.clock.now -= later
+  expect(await statusWith(leaked)).toBe(401)
+  server.clock.now += later + 4000
+  await collected()
+  server.clock.now -= later + 4000
   expect(await statusWith(leaked)).toBe(200)
 })
 

@@ -16,6 +16,9 @@ export const tokenLimits = {
   /** Individually revoked tokens of one project, of one person, or that descend from one token for
    *  several projects: some megabytes of the server's memory. */
   revokedTokensMax: 10_000,
+  /** How long a URL that was signed for reading can work: a revocation is remembered that much
+   *  longer than the token would have lasted. */
+  signedUrlMsMax: 7 * dayMs,
   /** Longest chain of tokens minted from one another; each carries the ids of its ancestors. */
   tokenGenerationsMax: 8,
   /** Unexpired tokens that a person has made, which even a reader does at will. */

@@ -10,6 +10,7 @@ import {
 } from '../../auth/principal.ts'
 import { type TokenUse, verifyToken } from '../../auth/tokens.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
 import type { ProjectName } from '../../core/run/run.ts'
 import type { Author, DescribedToken } from '../../metadata/metadata.ts'
 import { outgoingOf, publicOrigin, type AppContext, type AppRequest } from '../context.ts'
@@ -148,7 +149,7 @@ export async function revokeToken(
   const isSession = use === 'session'
   const isAdmin = mayAdminister(principal)
   // Tokens minted by an administrator's token may outlive it; sessions mint none.
-  const endsAt = isAdmin && !isSession ? Infinity : expiresAt
+  const endsAt = isAdmin && !isSession ? Infinity : expiresAt + limits.signedUrlMsMax
   await revokeDurably(
     () => revocations.addToken(id, endsAt),
     metadata.revokeToken(

@@ -17,12 +17,12 @@ import { mediaTypeOf, untrustedContentPolicy } from '../body/media-type.ts'
 
 export function addFileRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(`${apiRoot}/artifacts/:id{[0-9]+}/files/*`, async (c) => {
-    const { download, se, sig } = parseQuery(c, fileQuery)
+    const { download, ...signature } = parseQuery(c, fileQuery)
     const path = restOfPath(c, 5)
     const target = { route: 'file', id: c.req.param('id'), path } as const
-    const isSigned = se !== undefined || sig !== undefined
+    const isSigned = signature.se !== undefined || signature.sig !== undefined
     const artifact = isSigned
-      ? await signedArtifact(context, c, target, { se, sig })
+      ? await signedArtifact(context, c, target, signature)
       : (await liveArtifact(context, c)).artifact
     c.header('vary', 'Accept-Encoding')
     c.header('content-security-policy', untrustedContentPolicy)

@@ -3,8 +3,8 @@ import type { Hono } from 'hono'
 import { apiRoot, filePath } from '../../api/paths.ts'
 import { signedUrlQuery } from '../../api/queries.ts'
 import type { WireSignedUrl } from '../../api/signed-url-messages.ts'
-import { type Principal, readAccessOf } from '../../auth/principal.ts'
-import { signTarget } from '../../auth/signed-urls.ts'
+import { type Principal, signerOf } from '../../auth/principal.ts'
+import { formatSignature, signTarget } from '../../auth/signed-urls.ts'
 import { readFileEntry } from '../../browse/entries.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'
@@ -32,15 +32,18 @@ export function signDownload(
   artifact: Artifact,
   path?: string,
 ): { address: string; expiresAt: number } {
-  const access = readAccessOf(principal)
   const id = String(artifact.id)
   const target =
     path === undefined
-      ? ({ access, route: 'artifact', id } as const)
-      : ({ access, route: 'file', id, path } as const)
-  const { se, sig } = signTarget(keys.signedUrls, target, now() + config.downloadUrlMs)
+      ? ({ access: 'read', route: 'artifact', id } as const)
+      : ({ access: 'read', route: 'file', id, path } as const)
+  const signer = signerOf(principal, artifact.project)
+  const signature = signTarget(keys.signedUrls, target, now() + config.downloadUrlMs, signer)
   const place = path === undefined ? archivePlace(artifact) : filePath(artifact.id, path)
-  return { address: `${place}?se=${se}&sig=${sig}`, expiresAt: Number(se) * 1000 }
+  return {
+    address: `${place}?${formatSignature(signature)}`,
+    expiresAt: Number(signature.se) * 1000,
+  }
 }
 
 /** GITHUB-PROTOCOL §1.14: a path that ends in `.zip` is unzipped whatever its type. */

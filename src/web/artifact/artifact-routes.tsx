@@ -1,6 +1,6 @@
 /** Pages of one artifact. */
 import { counted } from '../../core/units.ts'
-import { readAccessOf } from '../../auth/principal.ts'
+import { signerOf } from '../../auth/principal.ts'
 import { noSuchPath } from '../../browse/entries.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
@@ -110,7 +110,7 @@ export async function filePage(web: Web, c: AppRequest): Promise<Response> {
           file,
           asText,
           isConfirmed: c.req.query('confirmed') === '1',
-          access: readAccessOf(c.get('principal')!),
+          signer: signerOf(c.get('principal')!, artifact.project),
           wantedBytes: numberOfQuery(c, 'bytes') ?? 0,
           signal: c.req.raw.signal,
         }),

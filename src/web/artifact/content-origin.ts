@@ -8,10 +8,9 @@
  *  its own, and thus an origin and storage that it shares with no other; otherwise documents get
  *  an opaque origin. On our own origin the same path is served without scripts. */
 import { encodePath } from '../../api/paths.ts'
-import { type ReadAccess, signTarget, verifyReading } from '../../auth/signed-urls.ts'
+import { type GivenSignature, signTarget, type Signer } from '../../auth/signed-urls.ts'
 import type { Keys } from '../../auth/key.ts'
 import type { Config } from '../../config/config.ts'
-import { storeError } from '../../core/errors.ts'
 import { hourMs } from '../../core/units.ts'
 
 type ContentConfig = Pick<Config, 'contentUrl'>
@@ -25,7 +24,10 @@ const stepMs = hourMs
 export const contentRoot = '/content'
 
 /** Returns the origin for documents of one artifact; null without a content origin. */
-export function contentOriginOf({ contentUrl }: ContentConfig, artifactId: number): string | null {
+export function contentOriginOf(
+  { contentUrl }: ContentConfig,
+  artifactId: number | string,
+): string | null {
   return contentUrl === null ? null : contentUrl.replace('//*.', `//a${artifactId}.`)
 }
 
@@ -51,7 +53,7 @@ export function isContentHost(
 }
 
 /** Whether `host` is the one that serves this artifact's documents. */
-export function isHostOf(config: ContentConfig, host: string, artifactId: number): boolean {
+export function isHostOf(config: ContentConfig, host: string, artifactId: string): boolean {
   const origin = contentOriginOf(config, artifactId)
   return origin !== null && withoutScheme(origin) === host.toLowerCase()
 }
@@ -67,14 +69,15 @@ export function contentPath(
   {
     artifactId,
     path,
-    access,
+    signer,
     now,
-  }: { artifactId: number; path: string; access: ReadAccess; now: number },
+  }: { artifactId: number; path: string; signer: Signer | null; now: number },
 ): string {
   const expiresAt = Math.floor(now / stepMs) * stepMs + lifeMs
-  const target = { access, route: 'content', id: String(artifactId) } as const
-  const { se, sig } = signTarget(keys.signedUrls, target, expiresAt)
-  return `${contentRoot}/${artifactId}.${se}.${sig}/${encodePath(path)}`
+  const target = { access: 'read', route: 'content', id: String(artifactId) } as const
+  const { se, by, sig } = signTarget(keys.signedUrls, target, expiresAt, signer)
+  const credential = [artifactId, se, sig, ...(by === undefined ? [] : [by])].join('.')
+  return `${contentRoot}/${credential}/${encodePath(path)}`
 }
 
 /** Redacts a path for the log: only the artifact's id remains of a credential. */
@@ -82,17 +85,11 @@ export function loggedPath(path: string): string {
   return path.replace(/^(\/content\/\d{0,16})[^/]+/, '$1…')
 }
 
-/** Verifies a path's credential. Errors: signed_url_invalid. */
-export function openContentPath(
-  keys: Pick<Keys, 'signedUrls'>,
-  credential: string,
-  now: number,
-): { id: number; access: ReadAccess } {
-  const [id = '', se, sig, ...rest] = credential.split('.')
-  if (rest.length > 0 || !/^[1-9]\d{0,15}$/.test(id)) {
-    const reason = 'the address of the content is malformed'
-    throw storeError('signed_url_invalid', reason, { reason })
-  }
-  const access = verifyReading(keys.signedUrls, { route: 'content', id }, { se, sig }, now)
-  return { id: Number(id), access }
+/** Takes a path's credential apart. */
+export function parseContentCredential(credential: string): {
+  id: string
+  signature: GivenSignature
+} {
+  const [id = '', se, sig, ...by] = credential.split('.')
+  return { id, signature: { se, sig, by: by.length === 0 ? undefined : by.join('.') } }
 }

@@ -1,14 +1,13 @@
 /** Serves documents of artifacts (content-origin.ts), with the policy of the origin that the
  *  request came in on. */
 import { Hono, type MiddlewareHandler } from 'hono'
-import { assertLive } from '../../browse/find-artifact.ts'
 import { noSuchPath } from '../../browse/entries.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { artifactNotFound, forbidden, storeError } from '../../core/errors.ts'
 import { representFile } from '../../egress/egress.ts'
 import type { Representation } from '../../egress/representation.ts'
-import { seenByAll } from '../../http/access/seen-by.ts'
-import { outgoingOf, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
+import { signedArtifact } from '../../http/access/signed-access.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
 import { mediaTypeOf } from '../../http/body/media-type.ts'
 import { sendUnderLease } from '../../http/body/reading.ts'
@@ -18,7 +17,7 @@ import {
   hasOwnHosts,
   isContentHost,
   isHostOf,
-  openContentPath,
+  parseContentCredential,
 } from './content-origin.ts'
 import { withStorageShim } from './storage-shim.ts'
 
@@ -83,15 +82,12 @@ async function openArtifact(
   c: AppRequest,
   credential: string,
 ): Promise<Artifact> {
-  const { id, access } = openContentPath(context.keys, credential, context.now())
-  if (access === 'visit') context.visitors.admit(outgoingOf(c))
+  const { id, signature } = parseContentCredential(credential)
   const host = hostOf(c) ?? ''
   // Scripts of one artifact must not run on the host of another.
-  const isForeign = isContentHost(context.config, host) && !isHostOf(context.config, host, id)
-  const artifact = isForeign ? undefined : await context.metadata.findArtifact(id)
-  if (artifact === undefined) throw artifactNotFound(`id:${id}`)
-  assertLive(seenByAll(artifact), context.now())
-  return artifact
+  if (isContentHost(context.config, host) && !isHostOf(context.config, host, id))
+    throw artifactNotFound(`id:${id}`)
+  return await signedArtifact(context, c, { route: 'content', id }, signature)
 }
 
 /** Finds the file at the path, or `index.html` if the path is a directory. */

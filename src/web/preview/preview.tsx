@@ -83,12 +83,12 @@ function mediaPreview({ artifact, file }: PreviewRequest, kind: 'audio' | 'video
 /** Shows HTML and PDF in a frame. Scripts run only on the content origin; without one, the page
  *  names the setting. */
 function documentPreview(request: PreviewRequest, what: 'HTML' | 'PDF'): Html {
-  const { artifact, file, access } = request
+  const { artifact, file, signer } = request
   const { context } = request.web
   if (what === 'HTML' && isOfPullRequest(artifact) && !request.isConfirmed) {
     return <ConfirmFirst artifact={artifact} file={file} />
   }
-  const place = { artifactId: artifact.id, path: file.path, access, now: context.now() }
+  const place = { artifactId: artifact.id, path: file.path, signer, now: context.now() }
   const origin = contentOriginOf(context.config, artifact.id)
   const source = `${origin ?? ''}${contentPath(context.keys, place)}`
   // The document's own policy repeats this sandbox, for when it is opened outside the frame.
@@ -162,7 +162,7 @@ export async function memberPreview(
     wantedBytes,
     asText,
     signal,
-  }: Omit<PreviewRequest, 'file' | 'isConfirmed' | 'access'>,
+  }: Omit<PreviewRequest, 'file' | 'isConfirmed' | 'signer'>,
   path: string,
   { bytes, sizeBytes }: UnpackedMember,
 ): Promise<Html> {

@@ -1,5 +1,5 @@
 /** The input of a preview, and how it reads the file. */
-import type { ReadAccess } from '../../auth/signed-urls.ts'
+import type { Signer } from '../../auth/signed-urls.ts'
 import { representFile } from '../../egress/egress.ts'
 import type { AppContext } from '../../http/context.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
@@ -13,8 +13,8 @@ export interface PreviewRequest {
   asText: boolean
   /** Whether the visitor chose to see untrusted HTML. */
   isConfirmed: boolean
-  /** What addresses in the preview are signed for. */
-  access: ReadAccess
+  /** Of addresses in the preview. */
+  signer: Signer | null
   /** How many bytes to show, at most `textBytesMax`; 0: as much as fits on a page. */
   wantedBytes: number
   /** Aborted when the client disconnects. */
