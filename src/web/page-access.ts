@@ -129,7 +129,8 @@ export async function entryPagePath(
   path: string,
 ): Promise<string> {
   const found = path === '' ? undefined : await metadata.findEntry(artifact.id, path)
-  return found?.entry.kind === 'file' ? blobPath(artifact, path) : treePath(artifact, path)
+  const isFolder = found === undefined || found.entry.kind === 'directory'
+  return isFolder ? treePath(artifact, path) : blobPath(artifact, path)
 }
 
 /** Whether the visitor may see artifacts of other runs. */

@@ -60,8 +60,8 @@ test('each match links to its page', async () => {
   expect(html).toContain('<td><a href="/octo/app/actions/runs/2">2</a></td>')
   expect(html).toContain('<td><a href="/octo/app?branch=b2">b2</a></td>')
   const others = await search({ path: '{empty,newest}', run: '1' })
-  expect(linksOf(others)).toEqual([`${place(1)}/tree/empty`])
-  expect(others).toContain('newest <span class="quiet">→ logs</span>')
+  expect(linksOf(others)).toEqual([`${place(1)}/tree/empty`, `${place(1)}/blob/newest`])
+  expect(others).toContain('newest</a> <span class="quiet">→ logs</span>')
 })
 
 test('a page holds 50 matches and links to the rest', async () => {

@@ -2,6 +2,7 @@
 import { counted } from '../../core/units.ts'
 import { signerOf } from '../../auth/principal.ts'
 import { noSuchPath } from '../../browse/entries.ts'
+import { findThrough } from '../../browse/links.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { latestBranch } from '../../core/policy/keep-latest.ts'
@@ -15,7 +16,7 @@ import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
 import { DetailsTab } from './details-tab.tsx'
 import { CompareChooser, findComparables } from '../compare/compare-chooser.tsx'
 import { slowDifferences } from '../compare/comparison.tsx'
-import { FilePage } from './file-page.tsx'
+import { FilePage, LinkPage, type Symlink } from './file-page.tsx'
 import { memberPage } from './member-routes.tsx'
 import { EntryRow, FilesTab } from './files-tab.tsx'
 import { renderFitting } from '../fitting.ts'
@@ -33,7 +34,7 @@ import {
 } from '../page-access.ts'
 import { type PageContent, sendPage, type Web } from '../page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
-import { artifactPath, comparePath, tabPath, treePath, trendsPath } from '../paths.ts'
+import { artifactPath, blobPath, comparePath, tabPath, treePath, trendsPath } from '../paths.ts'
 import { sendPaths } from './path-list.ts'
 import { preview } from '../preview/preview.tsx'
 import { freedPredicate } from '../../core/policy/explanation.ts'
@@ -96,6 +97,7 @@ export async function filePage(web: Web, c: AppRequest): Promise<Response> {
   const { artifact, now } = head
   const found = await context.metadata.findEntry(artifact.id, path)
   if (found?.entry.kind === 'directory') return c.redirect(treePath(artifact, path), 302)
+  if (found?.entry.kind === 'symlink') return await linkPage(web, c, head, found.entry)
   if (found?.entry.kind !== 'file') return await memberPage(web, c, head, path)
   const file = found.entry
   const asText = c.req.query('as') === 'text'
@@ -129,6 +131,23 @@ export async function filePage(web: Web, c: AppRequest): Promise<Response> {
     title: `${path} · ${artifact.name}`,
     crumbs: artifactCrumbs(artifact),
     body: <FilePage {...view} />,
+  })
+}
+
+/** What a symlink leads to, or if that is nothing in the artifact, where it points. */
+async function linkPage(
+  web: Web,
+  c: AppRequest,
+  { artifact }: ArtifactHead,
+  link: Symlink,
+): Promise<Response> {
+  const meant = await findThrough(web.context.metadata, artifact.id, link.path)
+  if (meant?.kind === 'file') return c.redirect(blobPath(artifact, meant.path), 302)
+  if (meant?.kind === 'directory') return c.redirect(treePath(artifact, meant.path), 302)
+  return await sendPage(web, c, {
+    title: `${link.path} · ${artifact.name}`,
+    crumbs: artifactCrumbs(artifact),
+    body: <LinkPage artifact={artifact} link={link} />,
   })
 }
 

@@ -1,7 +1,7 @@
 /** `.../blob/{path}`: one file: its facts, its preview, and other artifacts with the same
  *  content. */
 import { filePath } from '../../api/paths.ts'
-import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
+import type { Artifact, StoredEntry, StoredFile } from '../../metadata/metadata.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'
 import type { ArtifactHead } from './artifact-page.tsx'
 import { FileTrail } from './files-tab.tsx'
@@ -83,6 +83,24 @@ export function FilePage(view: FileView): Html {
       <Untrusted run={artifact} />
       {shown}
       <Holders {...view} />
+    </>
+  )
+}
+
+export type Symlink = Extract<StoredEntry, { kind: 'symlink' }>
+
+/** `.../blob/{path}` of a symlink that leads to nothing in the artifact. */
+export function LinkPage({ artifact, link }: { artifact: Artifact; link: Symlink }): Html {
+  return (
+    <>
+      <h1 class="trail">
+        <FileTrail artifact={artifact} path={link.path} />
+      </h1>
+      <p class="lead">
+        A symlink to <code>{link.target}</code>, in{' '}
+        <a href={artifactPath(artifact)}>{artifact.name}</a>.
+      </p>
+      <p class="note">It leads to no file or directory of this artifact.</p>
     </>
   )
 }

@@ -149,7 +149,8 @@ export function EntryRow({
         )}
         {entry.kind === 'symlink' && (
           <>
-            {name} <span class="quiet">→ {entry.target}</span>
+            <a href={blobPath(artifact, entry.path)}>{name}</a>{' '}
+            <span class="quiet">→ {entry.target}</span>
           </>
         )}
       </th>
@@ -161,7 +162,6 @@ export function EntryRow({
             x
           </span>
         )}
-        {entry.kind === 'symlink' && <span class="badge">link</span>}
       </td>
       <td class="digest">{entry.kind === 'file' && entry.digest.slice(0, 12)}</td>
       <td>{isShownTime(modifiedAt) && <Time at={modifiedAt * 1000} now={now} />}</td>

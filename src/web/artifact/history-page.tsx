@@ -77,7 +77,7 @@ function VersionRow({
     <tr>
       <TimeCell at={oldest.createdAt} now={now} />
       <th scope="row">
-        {entry?.kind === 'file' ? (
+        {entry?.kind === 'file' || entry?.kind === 'symlink' ? (
           <a href={blobPath(oldest, path)}>{oldest.runNumber}</a>
         ) : (
           oldest.runNumber

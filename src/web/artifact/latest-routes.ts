@@ -2,6 +2,7 @@
  *  with `?download` to its bytes. */
 import { filePath } from '../../api/paths.ts'
 import { noSuchPath } from '../../browse/entries.ts'
+import { findThrough } from '../../browse/links.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { invalidRequest } from '../../core/errors.ts'
@@ -42,16 +43,10 @@ async function bytesPath(
   const format = formats.get(c.req.query('download') ?? '')
   if (format === undefined) throw invalidRequest('download', 'download must be zip or tar.gz')
   if (path === '') return archivePartPath(artifact.id, format, {})
-  const found = await metadata.findEntry(artifact.id, path)
-  if (found?.entry.kind === 'file') return `${filePath(artifact.id, path)}?download=1`
-  // Most directories are no entries.
-  const listing = await metadata.listDirectory(artifact.id, {
-    directory: path,
-    limit: 1,
-    from: null,
-  })
-  if (listing === undefined) throw noSuchPath(artifact, path)
-  return archivePartPath(artifact.id, format, { directory: path })
+  const meant = await findThrough(metadata, artifact.id, path)
+  if (meant === undefined) throw noSuchPath(artifact, path)
+  if (meant.kind === 'file') return `${filePath(artifact.id, meant.path)}?download=1`
+  return archivePartPath(artifact.id, format, { directory: meant.path })
 }
 
 const formats: ReadonlyMap<string, 'zip' | 'tar.gz'> = new Map([

@@ -122,7 +122,8 @@ function Row({
         {entry.kind === 'directory' && <a href={treePath(artifact, entry.path)}>{entry.path}/</a>}
         {entry.kind === 'symlink' && (
           <>
-            {entry.path} <span class="quiet">→ {entry.target}</span>
+            <a href={blobPath(artifact, entry.path)}>{entry.path}</a>{' '}
+            <span class="quiet">→ {entry.target}</span>
           </>
         )}
       </th>
