@@ -2,37 +2,45 @@
  *  only XML's own entities, skips a byte order mark and document types, and never expands
  *  what they declare. Takes linear time. */
 
-export type XmlEvent =
+export type XmlEvent = TagEvent | { kind: 'text'; text: string }
+
+type TagEvent =
   | { kind: 'open'; name: string; attributes: ReadonlyMap<string, string> }
   | { kind: 'close'; name: string }
-  | { kind: 'text'; text: string }
 
 const nameAt = /[^\s<>/="'!?]+/y
 const attributeAt = /\s+([^\s<>/="']+)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')/y
 const tagEndAt = /\s*(\/?)>/y
 
 /** Yields events up to the end or the first malformed place, and returns whether it read
- *  everything. A file that a killed process left behind is cut off somewhere. An empty element
- *  yields both of its events. */
+ *  everything, with each element closed. A file that a killed process left behind is cut off
+ *  somewhere. An empty element yields both of its events. */
 export function* readXml(text: string): Generator<XmlEvent, boolean, undefined> {
   let at = text.startsWith('\ufeff') ? 1 : 0
+  /** Names of the open elements. */
+  const open: string[] = []
   while (at < text.length) {
-    const open = text.indexOf('<', at)
-    if (open !== at) yield { kind: 'text', text: decodeEntities(text.slice(at, orEnd(open, text))) }
-    if (open === -1) return true
-    const skipped = markupAt(text, open)
+    const markup = text.indexOf('<', at)
+    if (markup !== at)
+      yield { kind: 'text', text: decodeEntities(text.slice(at, orEnd(markup, text))) }
+    if (markup === -1) break
+    const skipped = markupAt(text, markup)
     if (skipped !== undefined) {
       if (skipped.end === -1) return false
       if (skipped.text !== '') yield { kind: 'text', text: skipped.text }
       at = skipped.end
       continue
     }
-    const tag = tagAt(text, open)
+    const tag = tagAt(text, markup)
     if (tag === undefined) return false
-    yield* tag.events
+    for (const event of tag.events) {
+      if (event.kind === 'open') open.push(event.name)
+      else if (event.name !== open.pop()) return false
+      yield event
+    }
     at = tag.end
   }
-  return true
+  return open.length === 0
 }
 
 /** A comment, a section of character data, a processing instruction or a document type.
@@ -55,7 +63,7 @@ const markups = [
   ['<!', '>'],
 ] as const
 
-function tagAt(text: string, open: number): { events: XmlEvent[]; end: number } | undefined {
+function tagAt(text: string, open: number): { events: TagEvent[]; end: number } | undefined {
   const isClose = text[open + 1] === '/'
   const name = matchAt(nameAt, text, open + (isClose ? 2 : 1))
   if (name === undefined) return undefined
@@ -68,9 +76,9 @@ function tagAt(text: string, open: number): { events: XmlEvent[]; end: number } 
   }
   const last = matchAt(tagEndAt, text, at)
   if (last === undefined) return undefined
-  const close: XmlEvent = { kind: 'close', name: name[0] }
+  const close: TagEvent = { kind: 'close', name: name[0] }
   if (isClose) return { events: [close], end: tagEndAt.lastIndex }
-  const events: XmlEvent[] = [{ kind: 'open', name: name[0], attributes }]
+  const events: TagEvent[] = [{ kind: 'open', name: name[0], attributes }]
   if (last[1] === '/') events.push(close)
   return { events, end: tagEndAt.lastIndex }
 }

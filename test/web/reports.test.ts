@@ -62,6 +62,14 @@ describe('test results', () => {
     }
   })
 
+  test.each([
+    '<testsuite><testcase name="a"/><system-out></other></testsuite>',
+    '<testsuite><testcase name="a"/></testsuite></testsuite>',
+    '<testsuite><testcase name="a"/><testcase name="b"></testsuite>',
+  ])('of broken XML are incomplete: %s', (text) => {
+    expect(parseJunit(text)).toMatchObject({ isWhole: false, tests: [{ name: 'a' }] })
+  })
+
   test('add up the times of suites without a root', () => {
     const suite = '<testsuite time="1.5"><testcase name="a"/></testsuite>'
     expect(parseJunit(suite)?.seconds).toBe(1.5)
@@ -132,10 +140,13 @@ const cobertura = `<?xml version="1.0" ?>
 
 describe('coverage of Cobertura', () => {
   test('is read by file, with each line once', () => {
-    expect(parseCobertura(cobertura)).toEqual([
-      { path: 'src/a.py', lines: { found: 3, hit: 2 }, branches: { found: 2, hit: 1 } },
-      { path: 'src/b.py', lines: { found: 0, hit: 0 }, branches: { found: 0, hit: 0 } },
-    ])
+    expect(parseCobertura(cobertura)).toEqual({
+      files: [
+        { path: 'src/a.py', lines: { found: 3, hit: 2 }, branches: { found: 2, hit: 1 } },
+        { path: 'src/b.py', lines: { found: 0, hit: 0 }, branches: { found: 0, hit: 0 } },
+      ],
+      isWhole: true,
+    })
     // The XML of Clover has the same root.
     expect(
       parseCobertura('<coverage><project><file name="a"/></project></coverage>'),
@@ -243,6 +254,14 @@ describe('the page of a run', () => {
     expect(await textOf(`${dotnet}/blob/TestResults/run.trx`)).toContain('5 tests: 2 failed')
     const page = await textOf(`${dotnet}/blob/b/coverage.cobertura.xml`)
     expect(page).toContain('66.6 % of 3 lines covered, 50.0 % of 2 branches.')
+  })
+
+  test('of coverage that is cut off say so', async () => {
+    const content = cobertura.slice(0, cobertura.indexOf('<class name="A.Inner"'))
+    const cut = await put('9/cut', [{ name: 'coverage.xml', content }])
+    expect(await textOf('/octo/app/actions/runs/9')).toContain('100 % of lines, incomplete')
+    const page = await textOf(`${cut}/blob/coverage.xml`)
+    expect(page).toContain('This file is incomplete: only the lines above its broken place')
   })
 
   test('folds the reports of many artifacts below their sum', async () => {

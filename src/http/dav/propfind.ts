@@ -22,8 +22,6 @@ export const propfindLimit = {
 }
 
 interface Element extends PropertyName {
-  /** As written. */
-  tag: string
   /** Of its content. */
   scope: Scope | undefined
 }
@@ -48,7 +46,7 @@ export function parsePropfind(body: Uint8Array): Wanted {
   for (; next.done !== true; next = events.next()) {
     const event = next.value
     if (event.kind === 'close') {
-      if (open.pop()?.tag !== event.name) throw malformed('its elements are not nested')
+      open.pop()
     } else if (event.kind === 'open') {
       const element = resolve(event, open.at(-1)?.scope)
       const depth = open.push(element)
@@ -58,7 +56,7 @@ export function parsePropfind(body: Uint8Array): Wanted {
       if (depth === 3 && isDav(open[1]!, 'prop')) names.push(element)
     } else if (open.length === 0 && event.text.trim() !== '') throw malformed('text is outside')
   }
-  if (!next.value || open.length > 0 || roots !== 1) throw malformed('it is not well-formed')
+  if (!next.value || roots !== 1) throw malformed('it is not well-formed')
   if (kind === undefined) throw malformed('it has none of prop, allprop and propname')
   if (names.length > propertiesMax) throw tooMany()
   return kind === 'named' ? { kind, names } : { kind }
@@ -95,7 +93,7 @@ function resolve(
   const namespace = namespaceIn(scope, prefix) ?? (prefix === '' ? '' : undefined)
   if (rest.length > 0 || namespace === undefined || !localName.test(name))
     throw malformed(`${JSON.stringify(tag)} is no name of an element`)
-  return { tag, namespace, name, scope }
+  return { namespace, name, scope }
 }
 
 function namespaceIn(scope: Scope | undefined, prefix: string): string | undefined {

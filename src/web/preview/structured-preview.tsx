@@ -52,8 +52,8 @@ async function parsedPreview(
 async function reportPreview(shown: ShownFile, text: string): Promise<Html | undefined> {
   const results = parseTests(text)
   if (results !== undefined) return await testsPreview(shown, results)
-  const files = parseCoverage(text)
-  return files && (await coveragePreview(shown, files))
+  const coverage = parseCoverage(text)
+  return coverage && (await coveragePreview(shown, coverage))
 }
 
 /** The file as text, with a link to its other form. */

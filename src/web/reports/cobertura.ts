@@ -1,7 +1,7 @@
 /** Reads coverage in Cobertura's XML, which coverage.py, gcovr, coverlet and many converters write.
  *  A line occurs in its class and often in its method too, and a file in each of its classes, so
  *  lines are merged. */
-import type { Covered, CoveredFile } from './coverage.ts'
+import type { Coverage, Covered } from './coverage.ts'
 import { readXml } from '../../core/xml.ts'
 
 interface Line {
@@ -10,11 +10,14 @@ interface Line {
 }
 
 /** Undefined if the text is no XML of Cobertura. */
-export function parseCobertura(text: string): CoveredFile[] | undefined {
+export function parseCobertura(text: string): Coverage | undefined {
   const files = new Map<string, Map<string, Line>>()
   let isRoot = true
   let lines: Map<string, Line> | undefined
-  for (const event of readXml(text)) {
+  const events = readXml(text)
+  let step = events.next()
+  for (; step.done !== true; step = events.next()) {
+    const event = step.value
     if (event.kind !== 'open') continue
     const { name, attributes } = event
     if (isRoot && name !== 'coverage') return undefined
@@ -29,7 +32,7 @@ export function parseCobertura(text: string): CoveredFile[] | undefined {
       lines.set(number, merged(lines.get(number), lineOf(attributes)))
   }
   if (files.size === 0) return undefined
-  return [...files].map(([path, ofFile]) => {
+  const covered = [...files].map(([path, ofFile]) => {
     const all = [...ofFile.values()]
     const sum = (what: keyof Covered): number =>
       all.reduce((total, { branches }) => total + branches[what], 0)
@@ -39,6 +42,7 @@ export function parseCobertura(text: string): CoveredFile[] | undefined {
       branches: { found: sum('found'), hit: sum('hit') },
     }
   })
+  return { files: covered, isWhole: step.value }
 }
 
 function lineOf(attributes: ReadonlyMap<string, string>): Line {

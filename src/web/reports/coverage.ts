@@ -11,6 +11,12 @@ export interface CoveredFile {
   branches: Covered
 }
 
+export interface Coverage {
+  files: CoveredFile[]
+  /** False if the file is cut off or broken. */
+  isWhole: boolean
+}
+
 export function sumOf(files: readonly CoveredFile[], what: 'lines' | 'branches'): Covered {
   const sum = { found: 0, hit: 0 }
   for (const file of files) {

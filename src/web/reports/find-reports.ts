@@ -35,7 +35,7 @@ export interface Reports {
   /** Path of an HTML report. */
   page: string | null
   tests: TestReports | null
-  coverage: (Pick<CoverageSummary, 'lines'> & { path: string }) | null
+  coverage: (Omit<CoverageSummary, 'kind'> & { path: string }) | null
 }
 
 const pages = [
@@ -177,7 +177,7 @@ async function readCoverage(
 ): Promise<Reports['coverage']> {
   for (const path of paths) {
     const summary = await summarize(reading, path, 'coverage')
-    if (summary !== 'unread' && summary?.kind === 'coverage') return { path, lines: summary.lines }
+    if (summary !== 'unread' && summary?.kind === 'coverage') return { path, ...summary }
   }
   return null
 }

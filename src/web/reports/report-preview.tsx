@@ -10,7 +10,7 @@ import { blobPath, withQuery } from '../paths.ts'
 import { plainAnsiState, renderAnsiLine, withoutEscapes } from '../preview/ansi.tsx'
 import { previewBytesMax, type ShownFile } from '../preview/shown-file.ts'
 import { ShowMore } from '../preview/table-preview.tsx'
-import { type CoveredFile, formatCovered, sumOf } from './coverage.ts'
+import { type Coverage, type CoveredFile, formatCovered, sumOf } from './coverage.ts'
 import {
   countTests,
   nameOfTest,
@@ -74,12 +74,14 @@ function Totals({
         {sayCounts(countTests(tests))}
         {seconds !== null && ` in ${formatDuration(seconds * 1000)}`}. <SourceLink {...shown} />
       </p>
-      {!isWhole && (
-        <p class="note">
-          This file is incomplete: only the tests above its broken place are shown.
-        </p>
-      )}
+      {!isWhole && <Incomplete what="tests" />}
     </>
+  )
+}
+
+function Incomplete({ what }: { what: string }) {
+  return (
+    <p class="note">This file is incomplete: only the {what} above its broken place are shown.</p>
   )
 }
 
@@ -144,7 +146,7 @@ function formatTestTime(seconds: number): string {
 
 export async function coveragePreview(
   shown: ShownFile,
-  files: readonly CoveredFile[],
+  { files, isWhole }: Coverage,
 ): Promise<Html> {
   const sorted = files.toSorted((a, b) => missed(b) - missed(a))
   const isBrief = shown.wantedBytes === 0
@@ -164,6 +166,7 @@ export async function coveragePreview(
           `, ${formatCovered(branches)} of ${counted(branches.found, 'branch', 'branches')}`}
         . <SourceLink {...shown} />
       </p>
+      {!isWhole && <Incomplete what="lines" />}
       <Table
         name="Coverage"
         style=""

@@ -3,7 +3,7 @@ import { cutText } from '../parts/format.tsx'
 import { withoutEscapes } from '../preview/ansi.tsx'
 import { decodeText } from '../preview/text.ts'
 import { parseCobertura } from './cobertura.ts'
-import { type Covered, type CoveredFile, sumOf } from './coverage.ts'
+import { type Coverage, type Covered, sumOf } from './coverage.ts'
 import { parseJunit } from './junit.ts'
 import { parseLcov } from './lcov.ts'
 import { countTests, nameOfTest, type TestCounts, type TestResults } from './test-results.ts'
@@ -20,6 +20,7 @@ export interface TestSummary extends TestCounts {
 export interface CoverageSummary {
   kind: 'coverage'
   lines: Covered
+  isWhole: boolean
 }
 
 export interface ReportTask {
@@ -41,8 +42,10 @@ export function summarize({
   const text = decodeText(bytes)?.text
   if (text === undefined) return undefined
   if (content === 'coverage') {
-    const files = parseCoverage(text)
-    return files && { kind: 'coverage', lines: sumOf(files, 'lines') }
+    const coverage = parseCoverage(text)
+    if (coverage === undefined) return undefined
+    const { files, isWhole } = coverage
+    return { kind: 'coverage', lines: sumOf(files, 'lines'), isWhole }
   }
   const results = parseTests(text)
   if (results === undefined) return undefined
@@ -65,8 +68,9 @@ export function parseTests(text: string): TestResults | undefined {
 }
 
 /** Undefined if the text is no coverage in a known format. */
-export function parseCoverage(text: string): CoveredFile[] | undefined {
-  return parseLcov(text) ?? parseCobertura(text)
+export function parseCoverage(text: string): Coverage | undefined {
+  const files = parseLcov(text)
+  return files === undefined ? parseCobertura(text) : { files, isWhole: true }
 }
 
 function firstLine(text: string): string {

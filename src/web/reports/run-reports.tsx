@@ -127,7 +127,11 @@ function Report({
     )
   }
   if (kind === 'coverage' && coverage !== null)
-    return <a href={blobPath(artifact, coverage.path)}>{formatCovered(coverage.lines)} of lines</a>
+    return (
+      <a href={blobPath(artifact, coverage.path)}>
+        {formatCovered(coverage.lines)} of lines{!coverage.isWhole && ', incomplete'}
+      </a>
+    )
   if (kind === 'page' && page !== null) return <a href={blobPath(artifact, page)}>{page}</a>
   return <></>
 }

@@ -39,7 +39,7 @@ export function parseTrx(text: string): TestResults | undefined {
     }
   }
   if (!isTestRun) return undefined
-  const isWhole = step.done === true && step.value && depth === 0
+  const isWhole = step.done === true && step.value
   const times = tests.flatMap(({ seconds }) => seconds ?? [])
   const seconds = times.length === 0 ? null : times.reduce((sum, each) => sum + each, 0)
   return { tests: tests.map(trimmed), seconds, isWhole }
