@@ -185,6 +185,12 @@ export interface LifecycleMetadata {
   /** The same without marking any: packs that are not marked count as dying at `now`. */
   listDeadPacks(now: number, page: { after: number; limit: number }): Promise<DeadPack[]>
   removePackRow(name: string): Promise<void>
+  /** Whole packs with live copies, by name: those after `after`, up to and with `upTo`. */
+  listLivePacks(page: {
+    after: string
+    upTo: string
+    limit: number
+  }): Promise<{ id: number; name: string }[]>
   /** Packs with live copies that waste space: more than half dead, more than a twentieth dead,
    *  or so small that they should be merged. Not those of uploads in progress, which cannot be
    *  removed yet. By id, after `after`. */

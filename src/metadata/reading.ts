@@ -190,6 +190,8 @@ export interface ReadingMetadata {
   readStreams(streamIds: number[]): Promise<PlacedStream[]>
 
   hasPack(name: string): Promise<boolean>
+  /** Of at most 1,000 names, those of no pack. */
+  unknownPacks(names: string[]): Promise<string[]>
 
   /** Sums over the artifacts that `listArtifacts` would return. */
   sumArtifacts(filter: ArtifactFilter, now: number): Promise<ArtifactSums>

@@ -10,6 +10,14 @@ export interface SealedPack {
   sizeBytes: number
 }
 
+export interface ListedPack extends SealedPack {
+  modifiedAt: number
+}
+
+export type ChoosePacks = (names: PackName[]) => Promise<PackName[]>
+
+export const packNamesMax = 1000
+
 export interface PackSink {
   readonly name: PackName
   /** Appends `bytes` in order; resolves when more may be written. The caller may reuse `bytes`
@@ -42,8 +50,12 @@ export interface PackStore {
   linkTo?(name: PackName, path: string): Promise<boolean>
   /** Removes a sealed pack, durably. Absence is success: a repeated removal finds nothing. */
   remove(name: PackName): Promise<void>
-  /** Lists all sealed packs, in no particular order. */
-  list(): AsyncIterable<SealedPack & { modifiedAt: number }>
+  /** Lists all sealed packs, in no particular order; with `choose`, which gets some of their names
+   *  at a time, only those that it returns. No others are looked at. */
+  list(choose?: ChoosePacks): AsyncIterable<ListedPack>
+  /** The names of all sealed packs, at most `packNamesMax` at a time. They ascend where the service
+   *  lists keys in order, as S3 does. */
+  names(): AsyncIterable<PackName[]>
   /** Removes unsealed packs last written before `olderThan` (epoch ms); returns how many. */
   removeUnsealed(olderThan: number): Promise<number>
   close(): Promise<void>

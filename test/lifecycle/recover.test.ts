@@ -8,10 +8,14 @@ import { parseArtifactName } from '../../src/core/artifact.ts'
 import { notFound } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
+import { createDebrisRemoval } from '../../src/lifecycle/collect/debris.ts'
 import { missingPacks } from '../../src/lifecycle/recovery/missing-packs.ts'
 import { recover } from '../../src/lifecycle/recovery/recover.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openStore, type TestStore } from '../ingest/open-store.ts'
+import { watchFileSystem } from '../packs/watched-file-system.ts'
 import { scrubNow } from './collection.ts'
 import { packPaths } from './stored-bytes.ts'
 import { recoverAt } from './store-at.ts'
@@ -135,10 +139,10 @@ test('a lost pack does not stop the start, after a crash only once scrub has fou
 test('a pack that a listing leaves out is missing only if it cannot be read either', async () => {
   const { metadata, packs, putTar } = await openStore()
   await putTar('tree', { 'a.txt': 'there' })
-  async function* list(): AsyncGenerator<never> {}
+  async function* names(): AsyncGenerator<never> {}
   const missing = async (read: PackStore['read']): Promise<number> => {
     let count = 0
-    for await (const _ of missingPacks({ metadata, packs: { list, read } })) count += 1
+    for await (const _ of missingPacks({ metadata, packs: { names, read } })) count += 1
     return count
   }
   const fail = (error: Error) => async (): Promise<never> => {
@@ -147,4 +151,53 @@ test('a pack that a listing leaves out is missing only if it cannot be read eith
   expect(await missing(packs.read)).toBe(0)
   expect(await missing(fail(notFound('pack', 'gone')))).toBe(1)
   await expect(missing(fail(new Error('unreachable')))).rejects.toThrow('unreachable')
+})
+
+// Goal: memory for a page of names, however many packs there are.
+test('the packs that are missing are found in whatever order the others are listed', async () => {
+  const { metadata, packs, put } = await openStore()
+  for (let n = 0; n < 7; n++) await put(`a${n}`, 'file', Buffer.from(`content ${n}`))
+  const all: string[] = []
+  for await (const names of packs.names()) all.push(...names)
+  expect(all).toHaveLength(7)
+  const [lost, kept] = [
+    [all[0]!, all[3]!, all[6]!],
+    [all[1]!, all[2]!, all[4]!, all[5]!],
+  ]
+  for (const name of lost) await packs.remove(name)
+  for (const order of [kept, kept.toReversed()]) {
+    async function* names(): AsyncGenerator<string[]> {
+      for (const name of order) yield [name]
+    }
+    const missing: string[] = []
+    for await (const { name } of missingPacks({ metadata, packs: { names, read: packs.read } }))
+      missing.push(name)
+    expect(missing).toEqual(lost)
+  }
+})
+
+// 200,000 packs made a start take half a minute, and each round as long.
+test('a start and a round look at no file of a pack that has a row, and ask about many at once', async () => {
+  const store = await openStore()
+  for (let n = 0; n < 5; n++) await store.put(`a${n}`, 'file', Buffer.from(`content ${n}`))
+  await sealUnregistered(store, 2)
+  const directory = join(store.directory, 'cas')
+  const fileSystem = watchFileSystem({ root: directory })
+  const packs = await openLocalPackStore({ directory, fileSystem })
+  const asked: number[] = []
+  const metadata: Metadata = {
+    ...store.metadata,
+    hasPack: async () => await Promise.reject(new Error('asked about one')),
+    unknownPacks: async (names) => {
+      asked.push(names.length)
+      return await store.metadata.unknownPacks(names)
+    },
+  }
+  const looks = (): string[] => fileSystem.calls.filter((call) => /^stat packs.*zip$/.test(call))
+  const ports = { ...store.ports, metadata, packs }
+  expect(await createDebrisRemoval({ ...ports, now: () => 0 })()).toBe(0)
+  expect(looks()).toHaveLength(2)
+  expect(await recoverAt(store.directory, ports)).toMatchObject({ unknownPacks: 2 })
+  expect(looks()).toHaveLength(4)
+  expect(asked.reduce((sum, count) => sum + count, 0)).toBe(14)
 })

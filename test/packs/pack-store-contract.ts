@@ -116,6 +116,26 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       }
     })
 
+    test('of the sealed packs, those that are chosen by name are listed', async () => {
+      const { store } = await open()
+      const sealed: SealedPack[] = []
+      for (let size = 0; size < 20; size++) sealed.push(await write(store, [Buffer.alloc(size)]))
+      const all = sealed.map(({ name }) => name).toSorted()
+      const named: PackName[] = []
+      for await (const names of store.names()) named.push(...names)
+      expect(named).toEqual(all)
+      const asked: PackName[] = []
+      const wanted = new Set(all.slice(5, 8))
+      const listing = store.list(async (names) => {
+        asked.push(...names)
+        return names.filter((name) => wanted.has(name))
+      })
+      const chosen: PackName[] = []
+      for await (const { name } of listing) chosen.push(name)
+      expect(chosen.toSorted()).toEqual([...wanted])
+      expect(asked.toSorted()).toEqual(all)
+    })
+
     test('an aborted pack is gone, also after a second abort', async () => {
       const { store } = await open()
       const sink = await store.create()

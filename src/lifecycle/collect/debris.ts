@@ -22,9 +22,12 @@ export function createDebrisRemoval(
   return async (signal) => {
     const found = new Map<string, number>()
     let removed = 0
-    for await (const { name, modifiedAt } of packs.list()) {
+    const choose = async (names: string[]): Promise<string[]> => {
       signal?.throwIfAborted()
-      if (modifiedAt < startedAt || (await metadata.hasPack(name))) continue
+      return await metadata.unknownPacks(names)
+    }
+    for await (const { name, modifiedAt } of packs.list(choose)) {
+      if (modifiedAt < startedAt) continue
       const since = suspects.get(name) ?? elapsedMs()
       if (elapsedMs() - since < limits.debrisGraceMs) {
         found.set(name, since)

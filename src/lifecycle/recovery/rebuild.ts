@@ -21,7 +21,7 @@ import { healBlobs, healThese } from '../../ingest/heal.ts'
 import { publish } from '../../ingest/publish.ts'
 import type { IngestPorts } from '../../ingest/session.ts'
 import type { Metadata, Run } from '../../metadata/metadata.ts'
-import type { SealedPack } from '../../packs/pack-store.ts'
+import type { PackName, SealedPack } from '../../packs/pack-store.ts'
 import { readCopies, recognizeCopies } from '../../packs/read-copies.ts'
 import { copyPages } from '../pages.ts'
 import { missingPacks } from './missing-packs.ts'
@@ -87,15 +87,23 @@ export async function rebuildFromPacks(
     report.missingPacks += 1
   }
   if (report.missingPacks > 0) await healBlobs(metadata)
-  for await (const pack of packs.list()) {
+  const choose = async (names: PackName[]): Promise<PackName[]> => {
     options.signal?.throwIfAborted()
-    const isKnown = await metadata.hasPack(pack.name)
-    if (isKnown && !(mayResume && (await metadata.hasOfferSession(offerOf(pack), now()))))
-      report.knownPacks += 1
-    else {
-      run ??= await metadata.ensureRun(identity, noFacts, now())
-      await importPack(ports, { pack, run, options, report })
+    const unknown = new Set(await metadata.unknownPacks(names))
+    const chosen: PackName[] = []
+    for (const name of names) {
+      if (unknown.has(name)) chosen.push(name)
+      else if (mayResume && (await metadata.hasOfferSession(offerOf(name), now())))
+        chosen.push(name)
     }
+    report.knownPacks += names.length - chosen.length
+    options.onProgress?.({ ...report })
+    return chosen
+  }
+  for await (const pack of packs.list(choose)) {
+    options.signal?.throwIfAborted()
+    run ??= await metadata.ensureRun(identity, noFacts, now())
+    await importPack(ports, { pack, run, options, report })
     options.onProgress?.({ ...report })
   }
   await healBlobs(metadata)
@@ -105,8 +113,8 @@ export async function rebuildFromPacks(
   return report
 }
 
-function offerOf(pack: SealedPack): Digest {
-  return digestOf(`rebuild ${pack.name}`)
+function offerOf(name: PackName): Digest {
+  return digestOf(`rebuild ${name}`)
 }
 
 /** Marks every copy in the pack as missing. */
@@ -132,7 +140,7 @@ async function importPack(ports: IngestPorts, packImport: PackImport): Promise<v
   // would delete it.
   const { sessionId } = await metadata.openOfferSession({
     projectId: run.projectId,
-    offer: offerOf(pack),
+    offer: offerOf(pack.name),
     now: now(),
     leaseMs: Math.max(limits.leaseMs, options.expiresAt - now()),
   })

@@ -91,8 +91,8 @@ async function findUnknownPacks(ports: LifecyclePorts): Promise<string[]> {
   const notedAt = (await metadata.believedTime()) ?? bornAt
   let foreign = 0
   let recent = 0
-  for await (const { name, modifiedAt } of packs.list()) {
-    if (await metadata.hasPack(name)) continue
+  const choose = async (names: string[]): Promise<string[]> => await metadata.unknownPacks(names)
+  for await (const { name, modifiedAt } of packs.list(choose)) {
     unknown.push(name)
     if (modifiedAt < bornAt - clockGrainMs) foreign += 1
     if (modifiedAt > notedAt) recent += 1

@@ -3,6 +3,7 @@
  *  layout. `local-sink.ts` writes packs. */
 import { randomBytes } from 'node:crypto'
 import { blobDamaged, hasErrno } from '../../core/errors.ts'
+import { slicesOf } from '../../core/slices.ts'
 import { ignoringAbsence, translateErrno } from './errno.ts'
 import {
   type FileFacts,
@@ -15,7 +16,7 @@ import {
 import { type LocalPaths, createFanOut, createLocalPaths, ensureLayout } from './local-layout.ts'
 import { createLocalSink } from './local-sink.ts'
 import { checkPackName, checkSlice } from '../pack-layout.ts'
-import type { PackName, PackStore } from '../pack-store.ts'
+import { type ChoosePacks, type PackName, type PackStore, packNamesMax } from '../pack-store.ts'
 import { createReadHandles } from './read-handles.ts'
 
 export interface LocalPackStoreOptions {
@@ -67,7 +68,8 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
         void handles.drop(name)
       }
     },
-    list: () => listSealed(paths, fileSystem),
+    list: (choose) => listSealed(paths, fileSystem, choose),
+    names: () => nameSealed(paths, fileSystem),
     removeUnsealed: async (olderThan) =>
       await translateErrno('the staged packs', () => removeStaged(paths, fileSystem, olderThan)),
     close: async () => await handles.close(),
@@ -118,18 +120,33 @@ async function removeSealed(
   await ignoringAbsence(() => syncDirectory(paths.fanOut(name), fileSystem))
 }
 
+const listing = 'the sealed packs'
+
+async function* nameSealed(
+  paths: LocalPaths,
+  fileSystem: PackFileSystem,
+): ReturnType<PackStore['names']> {
+  const read = async (directory: string): Promise<string[]> =>
+    (await translateErrno(listing, () => fileSystem.readdir(directory))).toSorted()
+  for (const prefix of await read(paths.sealed)) {
+    if (!/^[0-9a-f]{2}$/.test(prefix)) continue
+    const names = (await read(paths.fanOut(prefix))).flatMap((file) => {
+      const name = /^([0-9a-f]{32})\.zip$/.exec(file)?.[1]
+      return name?.startsWith(prefix) === true ? [name] : []
+    })
+    yield* slicesOf(names, packNamesMax)
+  }
+}
+
 async function* listSealed(
   paths: LocalPaths,
   fileSystem: PackFileSystem,
+  choose: ChoosePacks = async (names) => names,
 ): ReturnType<PackStore['list']> {
-  const what = 'the sealed packs'
-  for (const prefix of await translateErrno(what, () => fileSystem.readdir(paths.sealed))) {
-    if (!/^[0-9a-f]{2}$/.test(prefix)) continue
-    for (const file of await translateErrno(what, () => fileSystem.readdir(paths.fanOut(prefix)))) {
-      const name = /^([0-9a-f]{32})\.zip$/.exec(file)?.[1]
-      if (name === undefined || !name.startsWith(prefix)) continue
+  for await (const names of nameSealed(paths, fileSystem)) {
+    for (const name of await choose(names)) {
       const stat = (): Promise<FileFacts> => fileSystem.stat(paths.sealedPack(name))
-      const facts = await translateErrno(what, () => ignoringAbsence(stat))
+      const facts = await translateErrno(listing, () => ignoringAbsence(stat))
       // Removed since the directory was read, so it is not listed.
       if (facts !== undefined) yield { name, ...facts }
     }

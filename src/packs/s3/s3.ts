@@ -10,7 +10,7 @@ import {
   packFormat,
   sealedPackPath,
 } from '../pack-layout.ts'
-import type { PackName, PackStore } from '../pack-store.ts'
+import { type ListedPack, type PackName, type PackStore, packNamesMax } from '../pack-store.ts'
 import { createS3Sink } from './s3-sink.ts'
 
 const folder = 'packs/'
@@ -56,12 +56,14 @@ export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
       await reading.ended(name)
       await bucket.remove(sealedPackPath(name))
     },
-    list: async function* () {
-      for await (const { key, sizeBytes, modifiedAt } of bucket.list(folder)) {
-        const name = /([0-9a-f]{32})\.zip$/.exec(key)?.[1]
-        if (name === undefined || key !== sealedPackPath(name)) continue
-        yield { name, sizeBytes, modifiedAt: modifiedAt + clockGrainMs }
+    list: async function* (choose = async (names) => names) {
+      for await (const page of listSealed(bucket)) {
+        const chosen = new Set(await choose(page.map(({ name }) => name)))
+        yield* page.filter(({ name }) => chosen.has(name))
       }
+    },
+    names: async function* () {
+      for await (const page of listSealed(bucket)) yield page.map(({ name }) => name)
     },
     removeUnsealed: async (olderThan) => {
       let removed = 0
@@ -82,6 +84,20 @@ export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
       bucket.close()
     },
   }
+}
+
+/** At most `packNamesMax` at a time. */
+async function* listSealed(bucket: Bucket): AsyncGenerator<ListedPack[], void, undefined> {
+  let page: ListedPack[] = []
+  for await (const { key, sizeBytes, modifiedAt } of bucket.list(folder)) {
+    const name = /([0-9a-f]{32})\.zip$/.exec(key)?.[1]
+    if (name === undefined || key !== sealedPackPath(name)) continue
+    page.push({ name, sizeBytes, modifiedAt: modifiedAt + clockGrainMs })
+    if (page.length < packNamesMax) continue
+    yield page
+    page = []
+  }
+  yield page
 }
 
 /** Tracks reads in flight, which removals and `close` wait for. */

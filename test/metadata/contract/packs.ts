@@ -48,6 +48,23 @@ export function packsContract(store: Store): void {
     expect(await store.findBlob(digestOf('three'))).toBeUndefined()
   })
 
+  test('packs are found by name, many at a time', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const names: string[] = []
+    for (let n = 0; n < 5; n++) {
+      const { pack, copies } = packOf([copyOf(`copy ${n}`)])
+      await store().addPack(session, pack, copies)
+      names.push(pack.name)
+    }
+    names.sort()
+    expect(await store().unknownPacks(['0', ...names, 'g'])).toEqual(['0', 'g'])
+    const listed = async (after: string, upTo: string, limit = 10): Promise<string[]> =>
+      (await store().listLivePacks({ after, upTo, limit })).map(({ name }) => name)
+    expect(await listed('', 'g')).toEqual(names)
+    expect(await listed(names[0]!, names[3]!)).toEqual(names.slice(1, 4))
+    expect(await listed('', 'g', 2)).toEqual(names.slice(0, 2))
+  })
+
   test('registration is idempotent', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const { pack, copies } = packOf([copyOf('one'), copyOf('two')])

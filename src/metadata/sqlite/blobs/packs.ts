@@ -11,13 +11,22 @@ import { createSessionFinder } from './leases.ts'
  *  ms. */
 const copiesPerStep = limits.transactionRowsMax / 2
 
-type PackMethods = Pick<Metadata, 'addPack' | 'hasPack'>
+type PackMethods = Pick<Metadata, 'addPack' | 'hasPack' | 'unknownPacks' | 'listLivePacks'>
 
 export function createPackMethods(connection: Connection, damage: Damage): PackMethods {
   const { prepare, stageWhileFree, turn } = connection
   const findSession = createSessionFinder(connection)
   const packs = createPackRows(connection)
   const registerCopies = createCopyRegistration(connection, damage)
+  const unknown = prepare<[string], { name: string }>(
+    `SELECT j.value AS name FROM json_each(?) j
+     WHERE NOT EXISTS (SELECT 1 FROM packs p WHERE p.name = j.value)`,
+  )
+  const live = prepare<[string, string, number], { id: number; name: string }>(
+    `SELECT id, name FROM packs INDEXED BY packs_name
+     WHERE name > ? AND name <= ? AND state = ${packState.whole} AND live_count > 0
+     ORDER BY name LIMIT ?`,
+  )
   const markWhole = prepare<[number]>(`UPDATE packs SET state = ${packState.whole} WHERE id = ?`)
 
   return {
@@ -44,6 +53,8 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
       return damaged
     },
     hasPack: async (name) => packs.find(name) !== undefined,
+    unknownPacks: async (names) => unknown.all(JSON.stringify(names)).map(({ name }) => name),
+    listLivePacks: async ({ after, upTo, limit }) => live.all(after, upTo, limit),
   }
 }
 
