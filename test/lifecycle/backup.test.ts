@@ -358,7 +358,7 @@ describe('a backup', () => {
     const failing = async (path: string): Promise<never> => {
       throw Object.assign(new Error(`EIO: injected, ${path}`), { code: 'EIO' })
     }
-    for (const place of ['.', '1/trove-backup', '1/cas/packs']) {
+    for (const place of ['.', '1/trove-backup', '1/cas/format']) {
       const withBadSector = <T>(call: (path: string) => Promise<T>) => {
         const bad = join(directory, place)
         return async (path: string): Promise<T> => await (path === bad ? failing : call)(path)

@@ -14,7 +14,7 @@ import {
   writeAll,
 } from '../../packs/local/file-system.ts'
 import type { LocalPaths } from '../../packs/local/local-layout.ts'
-import { type PackName, type PackStore, type SealedPack, sizesOf } from '../../packs/pack-store.ts'
+import type { PackStore, SealedPack } from '../../packs/pack-store.ts'
 import { copyPages, packsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import type { MaintenanceLease } from '../maintenance-lease.ts'
@@ -72,7 +72,6 @@ export async function addPacks(ports: LifecyclePorts, backup: PackBackup): Promi
   }
   // Half-written packs of an earlier attempt.
   await store.removeUnsealed(Number.POSITIVE_INFINITY)
-  const present = await sizesOf(store)
   const directories = new Set<string>()
   const packs = packsFrom({ id: 0 }, ({ id: after }, limit) =>
     ports.metadata.listPacks({ lease: lease.id, newest: newestPack, after, limit }),
@@ -81,32 +80,22 @@ export async function addPacks(ports: LifecyclePorts, backup: PackBackup): Promi
     ports.signal?.throwIfAborted()
     await lease.renew()
     directories.add(paths.fanOut(pack.name))
-    if (present.get(pack.name) === pack.sizeBytes && (await isReusable(backup, pack.name)))
-      report.reusedPacks += 1
-    else {
-      await addPack(ports, backup, pack, report).catch((error: unknown) => {
-        if (!hasCode(error, 'not_found')) throw error
-        report.missingPacks += 1
-      })
-    }
-    present.delete(pack.name)
+    await addPack(ports, backup, pack, report).catch((error: unknown) => {
+      if (!hasCode(error, 'not_found')) throw error
+      report.missingPacks += 1
+    })
     report.packs += 1
     report.packBytes += pack.sizeBytes
     backup.onProgress?.({ ...report })
     await ports.checkpoint?.('backup-pack-brought')
   }
-  // Packs that died after an earlier attempt added them.
-  for (const name of present.keys()) await store.remove(name)
+  // Packs that are gone since an earlier attempt added them. Others that nothing needs are dead in
+  // the copied metadata, too; garbage collection removes them.
+  for await (const names of store.names()) {
+    for (const name of await ports.metadata.unknownPacks(names)) await store.remove(name)
+  }
   for (const directory of directories) await syncDirectory(directory, fileSystem)
   return report
-}
-
-/** Whether a pack of an earlier attempt, which may have linked, is what this one wants. */
-async function isReusable(
-  { copies, fileSystem, paths }: PackBackup,
-  name: PackName,
-): Promise<boolean> {
-  return !copies || (await fileSystem.stat(paths.sealedPack(name))).links === 1
 }
 
 /** Errors: not_found, storage_full. */
@@ -116,11 +105,17 @@ async function addPack(
   pack: SealedPack & { id: number },
   report: BackupReport,
 ): Promise<void> {
-  const { fileSystem, paths, store } = backup
+  const { fileSystem, paths, store, copies } = backup
   const target = paths.sealedPack(pack.name)
   await backup.ensureFanOut(pack.name)
-  // A pack of another size was truncated by the medium after an earlier attempt.
-  await ignoringAbsence(() => fileSystem.unlink(target))
+  const present = await ignoringAbsence(() => fileSystem.stat(target))
+  // One of an earlier attempt, which may have linked. One of another size was truncated by the
+  // medium since.
+  if (present?.sizeBytes === pack.sizeBytes && (!copies || present.links === 1)) {
+    report.reusedPacks += 1
+    return
+  }
+  if (present !== undefined) await fileSystem.unlink(target)
   if (await linkPack(ports, backup, { pack, target })) {
     report.linkedPacks += 1
     return
@@ -133,14 +128,16 @@ async function addPack(
 /** Returns whether the pack could be linked. Errors: not_found (the store lost the pack). */
 async function linkPack(
   ports: LifecyclePorts,
-  { copies, earlier }: PackBackup,
+  { copies, earlier, fileSystem }: PackBackup,
   { pack, target }: { pack: SealedPack & { id: number }; target: string },
 ): Promise<boolean> {
   if (copies) return false
   if ((await ports.packs.linkTo?.(pack.name, target)) === true) return true
   const known = await earlier()
-  if (known?.sizes.get(pack.name) !== pack.sizeBytes) return false
+  if (known?.hasLinks !== true) return false
   const linked = await ifUsable(async () => {
+    const { sizeBytes } = await fileSystem.stat(known.paths.sealedPack(pack.name))
+    if (sizeBytes !== pack.sizeBytes) return undefined
     const { damaged, unended } = await checkCopies(ports, known.store, pack)
     if (damaged > 0) return undefined
     // A restored store would not need them, but `unzip` and a rebuild of the database do.
@@ -149,7 +146,7 @@ async function linkPack(
     return await known.store.linkTo?.(pack.name, target)
   })
   // The file system has no links, so the others need not be read.
-  if (linked === false) known.sizes.clear()
+  if (linked === false) known.hasLinks = false
   return linked === true
 }
 

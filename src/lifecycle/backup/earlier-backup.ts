@@ -5,12 +5,14 @@ import { hasCode, hasErrno } from '../../core/errors.ts'
 import { translateErrno } from '../../packs/local/errno.ts'
 import type { PackFileSystem } from '../../packs/local/file-system.ts'
 import { openLocalPackStore } from '../../packs/local/local.ts'
-import { createLocalPaths } from '../../packs/local/local-layout.ts'
-import { type PackName, type PackStore, sizesOf } from '../../packs/pack-store.ts'
+import { createLocalPaths, type LocalPaths } from '../../packs/local/local-layout.ts'
+import type { PackStore } from '../../packs/pack-store.ts'
 
 export interface EarlierBackup {
   store: PackStore
-  sizes: Map<PackName, number>
+  paths: LocalPaths
+  /** Until linking to one of its packs proves impossible. */
+  hasLinks: boolean
 }
 
 /** File in every backup, complete or not. */
@@ -40,7 +42,7 @@ export async function openEarlierBackup(
     // Opening would create what somebody is deleting.
     await fileSystem.stat(createLocalPaths(directory).format)
     const store = await openLocalPackStore({ directory, fileSystem })
-    return { store, sizes: await sizesOf(store) }
+    return { store, paths: createLocalPaths(directory), hasLinks: true }
   })
 }
 
