@@ -1,6 +1,8 @@
 /** What an exchange does to its connection. */
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectEarly } from '../../src/client/transport/agents.ts'
 import { type Answer, exchange } from '../../src/client/transport/answer.ts'
@@ -117,4 +119,32 @@ test('a response whose head comes first does not cut the body off', async () => 
   }
   const answer = await ask(url, { body: body(), idleMs: 3000 })
   expect(String(await answer.bytes())).toBe('50')
+})
+
+/** Returns a function that collects garbage and then measures the heap. */
+function createHeapMeter(): () => number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  return () => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+}
+
+test('a body takes no more memory the longer it is', async () => {
+  const { url } = await serve((request, response) => {
+    request.resume().once('end', () => response.end('x'))
+  })
+  const heapBytes = createHeapMeter()
+  const seen: number[] = []
+  const piece = Buffer.alloc(64 * 1024)
+  async function* long(): AsyncGenerator<Uint8Array> {
+    for (let count = 0; count <= 5000; count++) {
+      if (count % 2500 === 0) seen.push(heapBytes())
+      yield await Promise.resolve(piece)
+    }
+  }
+  expect(String(await (await ask(url, { body: long() })).bytes())).toBe('x')
+  // With something kept of each piece it was 0.9 MB.
+  expect(seen[2]! - seen[1]!).toBeLessThan(256 * 1024)
 })

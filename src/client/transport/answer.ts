@@ -1,6 +1,6 @@
 /** One HTTP exchange over `node:http`, which moves bytes in a third of the time of Node's
  *  `fetch` and loads in half. Redirects are not followed: they would pass the token on. */
-import { once, setMaxListeners } from 'node:events'
+import { setMaxListeners } from 'node:events'
 import {
   type ClientRequest,
   type IncomingMessage,
@@ -177,17 +177,28 @@ async function send(request: ClientRequest, body: Exchange['body']): Promise<voi
   request.once('response', ({ statusCode = 0 }) => {
     isRefused = statusCode >= 300
   })
-  const gone = once(request, 'close').catch(() => {})
   try {
     for await (const piece of body) {
       if (isRefused || request.destroyed) return
-      if (!request.write(piece)) await Promise.race([once(request, 'drain'), gone])
+      if (!request.write(piece)) await drained(request)
     }
     request.end()
   } catch (error) {
     if (request.destroyed) return
     throw new BodyFault('the body failed', { cause: error })
   }
+}
+
+/** Resolves when the request takes more of its body, or is over. */
+async function drained(request: ClientRequest): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const settle = (): void => {
+      request.off('drain', settle).off('close', settle)
+      resolve()
+    }
+    request.on('drain', settle).on('close', settle)
+    if (request.destroyed) settle()
+  })
 }
 
 function answerOf(
