@@ -62,7 +62,7 @@ test('an interrupted command without a server says what comes of repeating it', 
   expect(await interrupt({ data })).toBe('trove: interrupted; it resumes\n')
 })
 
-test('a command whose job ended with the server says so', async () => {
+test('a command whose job the server has forgotten says why that can be', async () => {
   const server = createServer((request, response) => {
     const isStart = request.method === 'POST'
     response.writeHead(isStart ? 202 : 404, { 'content-type': 'application/json' })
@@ -85,5 +85,7 @@ test('a command whose job ended with the server says so', async () => {
       describeProgress: () => '',
     },
   )
-  await expect(running).rejects.toThrow('the server restarted, which ended the scrub; run it again')
+  await expect(running).rejects.toThrow(
+    'the server no longer knows how the scrub ended: it restarted, or this command was suspended for long; run it again',
+  )
 })

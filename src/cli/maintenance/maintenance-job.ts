@@ -149,9 +149,11 @@ async function readJob(
   try {
     return await requestJson(server, { path: jobPath(id), signal }, jobFields)
   } catch (error) {
-    // A server remembers its jobs for longer than this pauses, but not through a restart.
+    // A server forgets all jobs in a restart, and old ones while this command is suspended.
     if (hasCode(error, 'not_found'))
-      throw new CancelledError(`the server restarted, which ended the ${kind}; run it again`)
+      throw new CancelledError(
+        `the server no longer knows how the ${kind} ended: it restarted, or this command was suspended for long; run it again`,
+      )
     throw error
   }
 }
@@ -169,7 +171,7 @@ async function cancel(server: ServerAccess, { id, kind }: WireJob): Promise<stri
   }
 }
 
-/** Somebody else has cancelled the job, or the server restarted. */
+/** Somebody else has cancelled the job, or the server has forgotten it. */
 class CancelledError extends Error {
   override readonly name = 'CancelledError'
 }
