@@ -191,9 +191,9 @@ function defaultCacheDir(): string | null {
   return home === null ? null : join(home, '.cache', 'trove')
 }
 
-/** Runs `work` with a pool of worker threads and a signal for this call alone. A program may
- *  pass one signal to all its calls; on Node 20 each `AbortSignal.any` on it would leak memory
- *  until that signal is collected. */
+/** Runs `work` with a pool of worker threads and a signal for this call alone, which ends what
+ *  `work` does not wait for. A program may pass one signal to all its calls; on Node 20 each
+ *  `AbortSignal.any` on it would leak memory until that signal is collected. */
 async function inOneCall<T>(
   { jobs, signal }: { jobs?: number | undefined; signal?: AbortSignal },
   work: (pool: FilePool, signal: AbortSignal) => Promise<T>,
@@ -210,6 +210,7 @@ async function inOneCall<T>(
     return await work(pool, call.signal)
   } finally {
     signal?.removeEventListener('abort', abort)
+    call.abort()
     await pool.close()
   }
 }

@@ -1,6 +1,6 @@
 /** Uploads that the server refuses whatever they contain are refused while they are hashed. */
 import { createServer } from 'node:http'
-import { truncate, writeFile } from 'node:fs/promises'
+import { rename, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
@@ -11,6 +11,7 @@ import type { UploadOptions } from '../../src/client/upload/upload.ts'
 import { hasCode } from '../../src/core/errors.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { fileDirectory } from '../temporary-directory.ts'
+import { makeDirectory } from './tree.ts'
 import { listen } from './listen.ts'
 
 const server = await openSharedServer()
@@ -75,6 +76,28 @@ test('files that are hashed soon cost no question', async () => {
   const asking = { server: { url: server.url, token: null }, target: uploadOf(directory), signal }
   await unlessRefused({ ...asking, isPassing: () => false }, async () => await Promise.resolve(1))
   expect(vi.getTimerCount()).toBe(0)
+})
+
+test('an upload that fails leaves no question open', async () => {
+  const root = await makeDirectory()
+  const path = join(root, 'large')
+  await writeFile(path, '')
+  await truncate(path, largeBytes)
+  let open = 0
+  const silent = createServer(({ socket }) => {
+    open += 1
+    socket.once('close', () => (open -= 1))
+  })
+  const client = createClient({ url: await listen(silent), cacheDir: null })
+  const uploading = client.upload(uploadOf(root))
+  uploading.catch(() => {})
+  await expect.poll(() => open).toBe(1)
+  // Whether it is being read by now, or a worker is still starting.
+  const elsewhere = join(await makeDirectory(), 'large')
+  await rename(path, elsewhere)
+  await truncate(elsewhere, 0)
+  await expect(uploading).rejects.toMatchObject({ name: 'FileError', path })
+  await expect.poll(() => open).toBe(0)
 })
 
 test.each([
