@@ -10,7 +10,7 @@ import {
   rememberDestination,
 } from '../../src/client/download/destination-cache.ts'
 import type { KnownLines } from '../../src/client/download/fetched-tree.ts'
-import { unverified } from '../../src/client/files/file-tasks.ts'
+import { notAsCached } from '../../src/client/files/file-tasks.ts'
 import { findKnown, notKnown } from '../../src/client/download/known-files.ts'
 import { createTreeColumns, type TreeColumns } from '../../src/client/download/tree-columns.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
@@ -149,12 +149,12 @@ describe('files known in a newer tree', () => {
         const older = base.toSorted((a, b) => comparePaths(a.path, b.path))
         // Symlinks are never known, and one file has changed.
         for (const [line, { kind }] of older.entries())
-          if (kind !== 'file' || line === lost % 11) modes[line] = unverified
+          if (kind !== 'file' || line === lost % 11) modes[line] = notAsCached
         const checked = { cache, modes, directories: new Map() }
         const newer = head.toSorted((a, b) => comparePaths(a.path, b.path))
         const lines = newer.map((entry) => {
           const line = older.findIndex((each) => each.path === entry.path)
-          return line >= 0 && modes[line] !== unverified ? line : notKnown
+          return line >= 0 && modes[line] !== notAsCached ? line : notKnown
         })
         const isSame = newer.map((entry, ordinal) => {
           const held = older[lines[ordinal]!]

@@ -3,15 +3,15 @@
  *  directories. */
 import { setImmediate } from 'node:timers/promises'
 import { type FilePool, tasksPerThread } from '../files/file-pool.ts'
-import { unverified } from '../files/file-tasks.ts'
+import { notAsCached } from '../files/file-tasks.ts'
 import { modeOf } from '../files/system.ts'
-import { createVerifier } from '../files/verify-files.ts'
+import { createUnchangedFinder } from '../files/find-unchanged.ts'
 import type { TreeCache } from './tree-cache.ts'
 
 /** Result of checking a directory against its cached tree. */
 export interface CheckedCache<Cache extends TreeCache> {
   readonly cache: Cache | null
-  /** Permission bits of the file of each line; `unverified` for one that is not as cached. */
+  /** Permission bits of the file of each line; `notAsCached` for one that is not as cached. */
   readonly modes: Uint16Array
   /** Permission bits of the directories on the paths to these files; symlinks in their place are
    *  left out. */
@@ -36,14 +36,14 @@ export async function checkCached<Cache extends TreeCache>(
     signal,
   }: { throughLinks: boolean; isFree: Promise<unknown>; signal: AbortSignal },
 ): Promise<CheckedCache<Cache>> {
-  const modes = new Uint16Array(new SharedArrayBuffer(2 * (cache?.count ?? 0))).fill(unverified)
+  const modes = new Uint16Array(new SharedArrayBuffer(2 * (cache?.count ?? 0))).fill(notAsCached)
   const directories = new Map<string, number>()
   if (cache === null) return { cache, modes, directories }
   const { text, starts, stats } = cache
   const cursor = new Int32Array(new SharedArrayBuffer(4))
-  const task = { kind: 'verify', root, text, starts, stats, throughLinks, cursor, modes } as const
+  const looked = { root, text, starts, stats, throughLinks, cursor, modes }
   const inThread = async (): Promise<void> => {
-    const answer = await pool.run(task)
+    const answer = await pool.run({ kind: 'unchanged', ...looked })
     const paths = answer.directories.split('\n')
     for (const [index, mode] of answer.directoryModes.entries())
       directories.set(paths[index]!, mode)
@@ -52,10 +52,12 @@ export async function checkCached<Cache extends TreeCache>(
    *  20,000 files. */
   const here = async (): Promise<void> => {
     await isFree
-    const verifyNext = createVerifier(task, (path, stats) => directories.set(path, modeOf(stats)))
+    const findNext = createUnchangedFinder(looked, (path, stats) =>
+      directories.set(path, modeOf(stats)),
+    )
     for (let files = 16; ;) {
       const begun = performance.now()
-      if (!verifyNext(files)) return
+      if (!findNext(files)) return
       if (performance.now() - begun > sliceMs) files = Math.ceil(files / 2)
       else files = Math.min(files * 2, filesPerSliceMax)
       await setImmediate()

@@ -3,7 +3,7 @@ import { comparePaths } from '../../core/manifest/entry.ts'
 import { readFileLine, skimFileLine } from '../../core/manifest/manifest-text.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import type { KnownLines } from './fetched-tree.ts'
-import { unverified } from '../files/file-tasks.ts'
+import { notAsCached } from '../files/file-tasks.ts'
 import type { CheckedCache } from '../cache/check-cached.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 
@@ -52,7 +52,7 @@ export function findKnown(
   if (cache === null) return { lines, isSame }
   for (const { ordinal, line, count, areSame } of known ?? compareTrees(tree, cache)) {
     for (let index = 0; index < count; index++) {
-      if (modes[line + index] === unverified) continue
+      if (modes[line + index] === notAsCached) continue
       lines[ordinal + index] = line + index
       isSame[ordinal + index] = areSame || hasSameContent(tree, ordinal, cache, line) ? 1 : 0
     }

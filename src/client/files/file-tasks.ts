@@ -134,8 +134,8 @@ export interface SealTask extends PlaceTarget {
 /** Checks by their stats whether files below `root` are unchanged. All of it lies in shared
  *  memory: each thread takes the next files that no other has taken, so none waits for work to
  *  be handed out. */
-export interface VerifyTask {
-  kind: 'verify'
+export interface UnchangedTask {
+  kind: 'unchanged'
   root: string
   /** Manifest text (core/manifest/manifest.ts), and where each line begins in it and the last
    *  one ends. */
@@ -147,19 +147,19 @@ export interface VerifyTask {
   throughLinks: boolean
   /** One number: the first line that no thread has taken. */
   cursor: Int32Array
-  /** The result: permission bits of the file of each line; `unverified` for one that is not as
+  /** The result: permission bits of the file of each line; `notAsCached` for one that is not as
    *  cached. */
   modes: Uint16Array
 }
 
-export interface VerifyAnswer {
+export interface UnchangedAnswer {
   /** Directories that contain the files and their ancestors, separated by line feeds; and their
    *  permission bits. */
   directories: string
   directoryModes: Uint16Array
 }
 
-export const unverified = 0xffff
+export const notAsCached = 0xffff
 
 /** Moves files and symlinks. */
 export interface MoveTask {
@@ -180,7 +180,7 @@ export type FileTask =
   | CopyTask
   | FindPartsTask
   | SealTask
-  | VerifyTask
+  | UnchangedTask
   | MoveTask
 
 export interface FileAnswers {
@@ -196,6 +196,6 @@ export interface FileAnswers {
   seal: { stats: Float64Array }
   /** Size is NaN for a path that is not a readable file. */
   check: HashAnswer
-  verify: VerifyAnswer
+  unchanged: UnchangedAnswer
   move: Record<string, never>
 }

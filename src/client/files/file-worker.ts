@@ -9,7 +9,7 @@ import { hashFiles } from './hash-files.ts'
 import { moveFiles } from './move-files.ts'
 import { copyPieces, findParts, patchFile, sealFile } from './patch-file.ts'
 import { placeFiles } from './place-files.ts'
-import { verifyFiles } from './verify-files.ts'
+import { findUnchanged } from './find-unchanged.ts'
 
 function perform(task: FileTask): FileReply | Promise<FileReply> {
   switch (task.kind) {
@@ -30,8 +30,8 @@ function perform(task: FileTask): FileReply | Promise<FileReply> {
       return findParts(task)
     case 'seal':
       return sealFile(task)
-    case 'verify':
-      return verifyFiles(task)
+    case 'unchanged':
+      return findUnchanged(task)
     case 'move':
       return moveFiles(task)
   }

@@ -2,7 +2,7 @@
 import { comparePaths } from '../../core/manifest/entry.ts'
 import { formatEntry } from '../../core/manifest/manifest.ts'
 import { type ManifestLines, pathOfLine } from '../../core/manifest/manifest-changes.ts'
-import { unverified } from '../files/file-tasks.ts'
+import { notAsCached } from '../files/file-tasks.ts'
 import { otherEntry, type SourceTree } from './source-tree.ts'
 import { type TreeCache, statColumns } from '../cache/tree-cache.ts'
 
@@ -43,7 +43,7 @@ export function dropChanged(
     if (tree.kind(ordinal) !== 'file') {
       const own = formatEntry(otherEntry(tree, ordinal))
       if (text.toString('utf8', starts[line], starts[line + 1]) !== own) lines[ordinal] = notKept
-    } else if (modes[line] !== unverified && modes[line] === modeAt(text, starts[line]!)) {
+    } else if (modes[line] !== notAsCached && modes[line] === modeAt(text, starts[line]!)) {
       kept.files += 1
       kept.bytes += stats[line * statColumns]!
     } else {

@@ -3,14 +3,14 @@ import { lstatSync } from 'node:fs'
 import { chmod, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { unverified, type VerifyTask } from '../../src/client/files/file-tasks.ts'
-import { verifyFiles } from '../../src/client/files/verify-files.ts'
+import { notAsCached, type UnchangedTask } from '../../src/client/files/file-tasks.ts'
+import { findUnchanged } from '../../src/client/files/find-unchanged.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { linesOf } from '../core/manifest-lines.ts'
 import { makeDirectory, makeTree } from './tree.ts'
 
 /** The task for files as they are now. */
-function taskFor(root: string, paths: readonly string[]): VerifyTask {
+function taskFor(root: string, paths: readonly string[]): UnchangedTask {
   const lines = paths.map((path) => `f 644 1 ${digestOf(path)} ${path}\n`)
   const { text, starts } = linesOf(Buffer.from(lines.join('')))
   const stats = paths.flatMap((path) => {
@@ -18,22 +18,22 @@ function taskFor(root: string, paths: readonly string[]): VerifyTask {
     return [size, mtimeMs, ctimeMs, ino]
   })
   return {
-    kind: 'verify',
+    kind: 'unchanged',
     root,
     text,
     starts,
     stats: Float64Array.from(stats),
     throughLinks: false,
     cursor: new Int32Array(1),
-    modes: new Uint16Array(paths.length).fill(unverified),
+    modes: new Uint16Array(paths.length).fill(notAsCached),
   }
 }
 
 /** Permission bits of the files that are unchanged, null for the others. */
-function unchanged(task: VerifyTask): (number | null)[] {
-  const { directories, directoryModes } = verifyFiles(task)
+function unchanged(task: UnchangedTask): (number | null)[] {
+  const { directories, directoryModes } = findUnchanged(task)
   expect(directories === '' ? 0 : directories.split('\n').length).toBe(directoryModes.length)
-  return Array.from(task.modes, (mode) => (mode === unverified ? null : mode))
+  return Array.from(task.modes, (mode) => (mode === notAsCached ? null : mode))
 }
 
 test('a file is unchanged only if its size, times and inode are as recorded', async () => {
@@ -71,7 +71,7 @@ test('what is reached through a symlink counts only where links are followed', a
   expect(unchanged(taskFor(root, paths))).toEqual([null, 0o644, 0o644])
   const following = { ...taskFor(root, paths), throughLinks: true }
   expect(unchanged(following)).toEqual([0o644, 0o644, 0o644])
-  const { directories, directoryModes } = verifyFiles(taskFor(root, paths))
+  const { directories, directoryModes } = findUnchanged(taskFor(root, paths))
   const modeOf = (path: string): number => lstatSync(join(root, path)).mode & 0o777
   expect(directories.split('\n')).toEqual(['real', 'real/sub'])
   expect([...directoryModes]).toEqual([modeOf('real'), modeOf('real/sub')])
@@ -85,5 +85,5 @@ test('each of many files is checked, and none that another thread has taken', as
   task.cursor[0] = 590
   expect(unchanged(task)).toEqual(paths.map((_, index) => (index < 590 ? null : 0o644)))
   task.cursor[0] = 600
-  expect(verifyFiles(task).directories).toBe('')
+  expect(findUnchanged(task).directories).toBe('')
 })

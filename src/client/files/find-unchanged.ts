@@ -1,7 +1,7 @@
-/** Checks whether files are unchanged by their stats; opens none. */
+/** Finds the files that are unchanged since their stats were recorded; opens none. */
 import type { Stats } from 'node:fs'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
-import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
+import { notAsCached, type UnchangedAnswer, type UnchangedTask } from './file-tasks.ts'
 import { createRealDirectories, parentOf, tryLstat } from './real-directories.ts'
 import { modeOf } from './system.ts'
 import { statColumns } from '../cache/tree-cache.ts'
@@ -9,26 +9,26 @@ import { statColumns } from '../cache/tree-cache.ts'
 /** Files that a worker takes per step. */
 const filesAtOnce = 256
 
-export function verifyFiles(task: Omit<VerifyTask, 'kind'>): VerifyAnswer {
+export function findUnchanged(task: Omit<UnchangedTask, 'kind'>): UnchangedAnswer {
   const directories: string[] = []
   const modes: number[] = []
-  const verifyNext = createVerifier(task, (path, stats) => {
+  const findNext = createUnchangedFinder(task, (path, stats) => {
     directories.push(path)
     modes.push(modeOf(stats))
   })
-  while (verifyNext(filesAtOnce));
+  while (findNext(filesAtOnce));
   return { directories: directories.join('\n'), directoryModes: Uint16Array.from(modes) }
 }
 
 /** Returns a function that takes up to `files` files and checks them, and returns false when
  *  none was left. `onDirectory` is called once for each directory on the paths to the files. */
-export function createVerifier(
-  { root, text, starts, stats, throughLinks, cursor, modes }: Omit<VerifyTask, 'kind'>,
+export function createUnchangedFinder(
+  { root, text, starts, stats, throughLinks, cursor, modes }: Omit<UnchangedTask, 'kind'>,
   onDirectory: (path: string, stats: Stats) => void,
 ): (files: number) => boolean {
   const bytes = asBuffer(text)
   const isReal = createRealDirectories(root, onDirectory)
-  const verify = (line: string, index: number): void => {
+  const compare = (line: string, index: number): void => {
     const at = index * statColumns
     if (Number.isNaN(stats[at])) return
     // `f MODE SIZE SHA256 PATH`, as core/manifest/manifest.ts writes it.
@@ -41,14 +41,14 @@ export function createVerifier(
       found.mtimeMs === stats[at + 1] &&
       found.ctimeMs === stats[at + 2] &&
       found.ino === stats[at + 3]
-    modes[index] = isSame ? modeOf(found) : unverified
+    modes[index] = isSame ? modeOf(found) : notAsCached
   }
   return (files) => {
     const from = Atomics.add(cursor, 0, files)
     const to = Math.min(from + files, modes.length)
     if (from >= to) return false
     const lines = bytes.toString('utf8', starts[from], starts[to]! - 1).split('\n')
-    for (const [index, line] of lines.entries()) verify(line, from + index)
+    for (const [index, line] of lines.entries()) compare(line, from + index)
     return true
   }
 }
