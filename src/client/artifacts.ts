@@ -54,22 +54,22 @@ export interface RetentionChange {
 }
 
 /** Errors: those of `openAnswer`. */
-export async function* listArtifacts(
+export function listArtifacts(
   server: ServerAccess,
-  { signal, ...filter }: ListOptions,
+  { signal, ...query }: ListOptions,
 ): AsyncGenerator<WireArtifact, void, undefined> {
-  yield* listItems<WireArtifact>(server, `${apiRoot}/artifacts`, filter, signal)
+  return listItems(server, { path: `${apiRoot}/artifacts`, query, signal })
 }
 
 /** Yields live artifacts that hold a file with this digest, newest first.
  *  Errors: forbidden (the token reads only one run), and those of `openAnswer`. */
-export async function* listHolders(
+export function listHolders(
   server: ServerAccess,
   digest: Digest,
-  { signal, ...filter }: HolderOptions,
+  { signal, ...query }: HolderOptions,
 ): AsyncGenerator<WireHolder, void, undefined> {
   const path = `${apiRoot}/digests/${formatWireDigest(digest)}`
-  yield* listItems<WireHolder>(server, path, filter, signal)
+  return listItems(server, { path, query, signal })
 }
 
 /** Yields the versions of the file at `path` in that artifact and those before it with its name
@@ -80,12 +80,8 @@ export async function* listVersions(
   { path, signal }: { path: string; signal?: AbortSignal },
 ): AsyncGenerator<WireFileVersion, void, undefined> {
   let last: WireFileVersion | undefined
-  for await (const version of listItems<WireFileVersion>(
-    server,
-    historyPath(artifactId),
-    { path },
-    signal,
-  )) {
+  const request = { path: historyPath(artifactId), query: { path }, signal }
+  for await (const version of listItems<WireFileVersion>(server, request)) {
     // A version can be cut by the end of a page.
     if (last !== undefined && isSameVersion(last, version)) {
       last = { ...last, oldest: version.oldest, artifacts: last.artifacts + version.artifacts }

@@ -8,6 +8,8 @@ import { unreadableAnswer } from './transport/proxy-error.ts'
  *  live artifacts. */
 const heldItemsMax = 100_000
 
+type ListRequest = Pick<ApiRequest, 'path' | 'query' | 'signal'>
+
 interface Page<Item> {
   items: Item[]
   nextCursor: string | null
@@ -17,11 +19,11 @@ interface Page<Item> {
  *  or ProxyRefusal, when it has more than `limit` items or leads to itself. */
 async function readListPage<List extends Page<unknown>>(
   server: ServerAccess,
-  { path, query, signal }: Pick<ApiRequest, 'path' | 'query' | 'signal'>,
+  { query, ...request }: ListRequest,
   { limit, cursor }: { limit: number; cursor: string | null },
 ): Promise<List> {
-  const request = { path, query: { ...query, limit, cursor }, signal }
-  const page = await requestJson<List>(server, request, ['items', 'nextCursor'])
+  const asked = { ...request, query: { ...query, limit, cursor } }
+  const page = await requestJson<List>(server, asked, ['items', 'nextCursor'])
   if (page.items.length > limit)
     throw unreadableAnswer(server, `${page.items.length} items instead of at most ${limit}`)
   if (page.nextCursor !== null && page.nextCursor === cursor)
@@ -33,7 +35,7 @@ async function readListPage<List extends Page<unknown>>(
  *  `readListPage`. */
 export async function readItems<Item>(
   server: ServerAccess,
-  request: Pick<ApiRequest, 'path' | 'query' | 'signal'>,
+  request: ListRequest,
   count: number,
 ): Promise<{ items: Item[]; total: number }> {
   const items: Item[] = []
@@ -56,15 +58,12 @@ export async function readItems<Item>(
  *  those of `readListPage`. */
 export async function* listItems<Item>(
   server: ServerAccess,
-  path: string,
-  filter: Record<string, string | number | null | undefined>,
-  signal: AbortSignal | undefined,
+  request: ListRequest,
   pageMax: number = limits.listPageMax,
 ): AsyncGenerator<Item, void, undefined> {
   let cursor: string | null = null
   const limit = Math.min(pageMax, limits.listPageMax)
   do {
-    const request = { path, query: filter, signal }
     const page: Page<Item> = await readListPage(server, request, { limit, cursor })
     yield* page.items
     cursor = page.nextCursor

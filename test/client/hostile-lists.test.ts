@@ -50,7 +50,7 @@ test.each([
   ['with more items than asked for', paged(201, () => null), '201 items instead of at most 200', 0],
 ])('a page %s ends a list', async (_, answer, message, listed) => {
   const { error, count } = await readAll(answer, (server) =>
-    listItems(server, '/api/v1/artifacts', {}, signal),
+    listItems(server, { path: '/api/v1/artifacts', signal }),
   )
   expect(error).toBeInstanceOf(AnswerError)
   expect(String(error)).toContain(message)
@@ -60,7 +60,7 @@ test.each([
 test('a list that never ends is not held as a whole', async () => {
   const { error, count } = await readAll(
     paged(200, (page) => String(page)),
-    (server) => withinBound(server, listItems(server, '/api/v1/tokens', {}, signal)),
+    (server) => withinBound(server, listItems(server, { path: '/api/v1/tokens', signal })),
   )
   expect(error).toBeInstanceOf(AnswerError)
   expect(String(error)).toContain('a list of more than 100,000 items')

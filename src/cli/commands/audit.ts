@@ -45,9 +45,9 @@ export const auditCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, stdout, stderr, signal }) {
     const { project, kind, artifact, since, limit } = given
-    const narrowing = { project, kind, artifact, token: given['token-id'], since }
+    const query = { project, kind, artifact, token: given['token-id'], since }
     const { server } = await connect({ url: given.url, project }, { stderr, signal })
-    const acts = listItems<WireAct>(server, auditPath, narrowing, signal, limit + 1)
+    const acts = listItems<WireAct>(server, { path: auditPath, query, signal }, limit + 1)
     const { items, isCut } = await takeFirst(acts, limit)
     if (given.json) return await writeJson(stdout, items)
     await write(stdout, actTable(items))

@@ -34,7 +34,7 @@ export const jobsCommand: Command<typeof flags> = {
       if (json) return await writeJson(stdout, job)
       return await write(stderr, `${job.kind}: ${cancelWords[job.state] ?? job.state}\n`)
     }
-    const listed = listItems<WireJob>(server, jobsPath, {}, signal, limit + 1)
+    const listed = listItems<WireJob>(server, { path: jobsPath, signal }, limit + 1)
     const { items, isCut } = await takeFirst(listed, limit)
     if (json) return await writeJson(stdout, items)
     await write(stdout, jobTable(items))

@@ -45,7 +45,7 @@ async function* listChildren(
   { path, signal }: { path: string; signal: AbortSignal },
 ): AsyncGenerator<WireEntry, void, undefined> {
   try {
-    yield* listItems<WireEntry>(server, directoryPath(artifactId, path), {}, signal)
+    yield* listItems<WireEntry>(server, { path: directoryPath(artifactId, path), signal })
   } catch (error) {
     // Like ls(1), also accepts a file.
     if (!hasCode(error, 'not_found')) throw error

@@ -110,8 +110,8 @@ async function listTokens({
   signal,
 }: Invocation<typeof flags>): Promise<void> {
   const { server } = await connect(given, { stderr, signal })
-  const filter = { project: given.project }
-  const tokens = listItems<WireMintedToken>(server, `${apiRoot}/tokens`, filter, signal)
+  const request = { path: `${apiRoot}/tokens`, query: { project: given.project }, signal }
+  const tokens = listItems<WireMintedToken>(server, request)
   const items: WireMintedToken[] = []
   for await (const token of withinBound(server, tokens)) items.push(token)
   if (given.json) await writeJson(stdout, items)
