@@ -57,31 +57,24 @@ export async function hashSource(
         reportProgress({ hashedFiles: files, hashedBytes: bytes })
       },
     })
-  // Runs while worker threads hash the files found.
-  const searchForSecrets = (tree: SourceTree): SecretInEntry[] =>
-    wantsSecrets ? findSourceSecrets(tree) : []
-  if (source.kind === 'files') {
-    const tree = listSources(source.files)
-    const hasher = await open(tree.isBelowRoot)
-    hasher.add(0, tree.count, tree)
-    reportProgress({ files: tree.count })
-    const secrets = searchForSecrets(tree)
-    return { tree: await hasher.finish(tree), secrets }
+  let tree: SourceTree
+  let hasher: TreeHasher
+  const onFiles: TreeHasher['add'] = (from, to, found) => {
+    reportProgress({ files: to })
+    hasher.add(from, to, found)
   }
-  const hasher = await open(true)
-  const tree = await walkSources(source.patterns, {
-    directory: source.directory,
-    includeHidden: source.includeHidden ?? false,
-    symlinks: source.symlinks ?? 'keep',
-    exclude: source.exclude ?? [],
-    onHidden: source.onHidden,
-    signal,
-    onFiles: (from, to, found) => {
-      reportProgress({ files: to })
-      hasher.add(from, to, found)
-    },
-  })
-  const secrets = searchForSecrets(tree)
+  if (source.kind === 'files') {
+    tree = listSources(source.files)
+    hasher = await open(tree.isBelowRoot)
+    onFiles(0, tree.count, tree)
+  } else {
+    const { patterns, includeHidden = false, symlinks = 'keep', exclude = [], ...more } = source
+    hasher = await open(true)
+    const how = { ...more, includeHidden, symlinks, exclude, signal, onFiles }
+    tree = await walkSources(patterns, how)
+  }
+  // Worker threads hash the files meanwhile.
+  const secrets = wantsSecrets ? findSourceSecrets(tree) : []
   return { tree: await hasher.finish(tree), secrets }
 }
 

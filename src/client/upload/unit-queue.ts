@@ -27,14 +27,14 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>, signal: AbortSig
     return following
   }
 
+  /** `wait` returns undefined when it takes too long. */
   const takeFitting = async (
     bytesMax: number,
-    isPatient: boolean,
+    wait: <T>(offered: Promise<T>) => Promise<T | undefined>,
   ): Promise<SendUnit | undefined> => {
     for (;;) {
       const offered = next
-      const ready = isPatient ? offered : withinMoment(offered)
-      const result = await untilAborted(ready, signal)
+      const result = await untilAborted(wait(offered), signal)
       if (result === undefined || result.done === true) return undefined
       // Another connection has taken it.
       if (next !== offered) continue
@@ -45,8 +45,8 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>, signal: AbortSig
   }
 
   return {
-    take: async () => await takeFitting(Number.POSITIVE_INFINITY, true),
-    takeSoon: async (bytesMax) => await takeFitting(bytesMax, false),
+    take: async () => await takeFitting(Number.POSITIVE_INFINITY, (offered) => offered),
+    takeSoon: async (bytesMax) => await takeFitting(bytesMax, withinMoment),
   }
 }
 
