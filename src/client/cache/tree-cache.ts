@@ -15,11 +15,8 @@ import { uptime } from 'node:os'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
 import type { ManifestLines } from '../../core/manifest/manifest-changes.ts'
+import { statColumns } from '../files/stat-columns.ts'
 import { type CacheFile, openCacheFile, readCacheFile } from './cache-files.ts'
-
-/** Number of stats that identify a file's content as far as its inode tells: size, mtime, ctime,
- *  inode. */
-export const statColumns = 4
 
 /** Held in shared memory, because worker threads check the files. */
 export interface TreeCache extends ManifestLines {

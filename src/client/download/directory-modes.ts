@@ -2,8 +2,8 @@
  *  paths imply have the default mode. */
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { defaultDirectoryMode } from '../../core/manifest/entry.ts'
-import { createRealDirectories, parentOf, tryLstat } from '../files/real-directories.ts'
+import { defaultDirectoryMode, parentOf } from '../../core/manifest/entry.ts'
+import { createRealDirectories, tryLstat } from '../files/real-directories.ts'
 import { becameAnother } from '../files/file-error.ts'
 import { isMode, setMode } from '../files/system.ts'
 import type { Downloading } from './downloading.ts'

@@ -2,7 +2,7 @@
  *  bounded by the buffers that all responses share: when none is free, a response waits for a
  *  task to end. */
 import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
-import { statColumns } from '../cache/tree-cache.ts'
+import { statColumns } from '../files/stat-columns.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { PatchTask, PlaceTask } from '../files/file-tasks.ts'
 import { type PlaceSource, placeTaskOf } from './place-task.ts'

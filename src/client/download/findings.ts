@@ -10,11 +10,12 @@ import type { DestinationCache } from './destination-cache.ts'
 import { notKnown, type KnownFiles } from './known-files.ts'
 import { isSettledAsMade } from '../files/racy.ts'
 import { becameAnother } from '../files/file-error.ts'
-import { createRealDirectories, parentOf } from '../files/real-directories.ts'
+import { parentOf } from '../../core/manifest/entry.ts'
+import { createRealDirectories } from '../files/real-directories.ts'
 import { isMode, setMode } from '../files/system.ts'
 import { hashPresent } from './hash-present.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
-import { statColumns } from '../cache/tree-cache.ts'
+import { columnsOf, statColumns } from '../files/stat-columns.ts'
 
 export function createFindings(count: number): Findings {
   return {
@@ -157,9 +158,8 @@ export function noteMoved(
     const at = ordinal * statColumns
     if (Number.isNaN(stats[at])) continue
     const found = lstatSync(join(destination.root, tree.path(ordinal)))
-    const { size, mtimeMs, ctimeMs, ino } = found
-    const isAsMade = size === stats[at] && mtimeMs === stats[at + 1]
-    if (isAsMade && isSettledAsMade(found, Date.now())) stats.set([size, mtimeMs, ctimeMs, ino], at)
+    const isAsMade = found.size === stats[at] && found.mtimeMs === stats[at + 1]
+    if (isAsMade && isSettledAsMade(found, Date.now())) stats.set(columnsOf(found), at)
     else stats[at] = Number.NaN
   }
 }

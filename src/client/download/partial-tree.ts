@@ -8,6 +8,7 @@
  *  file each would cost more than the files (900 files of 800 directories: 0.4 s). Below a mount
  *  point files are copied, and renamed there. Nothing outside DEST is touched: symlinks in the way
  *  are removed, not followed. */
+import { parentOf } from '../../core/manifest/entry.ts'
 import {
   type Dirent,
   lstatSync,
@@ -28,7 +29,6 @@ import { asWriteError, SymlinkError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { MoveTask } from '../files/file-tasks.ts'
 import { isRenamed, isThere, occupied } from '../files/move-files.ts'
-import { parentOf } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
 import { makeDirectories } from '../../make-directories.ts'
 import { removeWhole } from '../files/writable.ts'

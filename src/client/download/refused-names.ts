@@ -1,8 +1,7 @@
 /** Rejects entries whose names cannot exist in the destination of a download. */
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { unsafePath } from '../../core/manifest/entry.ts'
-import { parentOf } from '../files/real-directories.ts'
+import { unsafePath, parentOf } from '../../core/manifest/entry.ts'
 import { isWindows } from '../files/system.ts'
 import { partialName } from './partial-owner.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'

@@ -1,7 +1,8 @@
 /** How DEST spells names, on file systems that ignore case. */
 import type { Dirent } from 'node:fs'
 import { join } from 'node:path'
-import { parentOf, tryLstat } from '../files/real-directories.ts'
+import { parentOf } from '../../core/manifest/entry.ts'
+import { tryLstat } from '../files/real-directories.ts'
 import { foldName } from './refused-names.ts'
 
 /** Returns a function that maps a name in DEST to the tree's spelling of it, on file systems that

@@ -9,6 +9,7 @@ import { digestBytes, digestOf } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { encodeJoiningInto, joiningRoom } from '../../packs/codec/codec.ts'
 import { changedWhileUploading, openToRead, whileReading } from './file-error.ts'
+import { columnsOf } from './stat-columns.ts'
 import type { ChunkAnswer, ChunkTask, EncodePiece, EncodeTask, FileAnswers } from './file-tasks.ts'
 
 /** Bytes that are cut before the rest of them is moved to the front. */
@@ -34,7 +35,7 @@ export function chunkFile({ path }: ChunkTask): ChunkAnswer {
 function chunk(path: string): ChunkAnswer {
   const descriptor = openToRead(path)
   try {
-    const { size, mtimeMs, ctimeMs, ino } = fstatSync(descriptor)
+    const stats = fstatSync(descriptor)
     window = roomIn(window, coarseChunkSizes.maxBytes + readBytes)
     const sampleBytes = readSync(descriptor, window, 0, limits.chunkThresholdBytes, 0)
     const compressed = isCompressed(window.subarray(0, sampleBytes))
@@ -70,10 +71,10 @@ function chunk(path: string): ChunkAnswer {
       heldBytes = filled.length - from
     }
     if (heldBytes > 0) take(0, heldBytes)
-    if (sizeBytes !== size) throw changedWhileUploading(path)
+    if (sizeBytes !== stats.size) throw changedWhileUploading(path)
     return {
       sizeBytes,
-      stats: Float64Array.of(size, mtimeMs, ctimeMs, ino),
+      stats: Float64Array.from(columnsOf(stats)),
       crc32: crc,
       sizes: Uint32Array.from(sizes),
       digests: new Uint8Array(digests.subarray(0, digestBytes * sizes.length)),

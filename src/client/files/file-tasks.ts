@@ -4,6 +4,7 @@
 
 import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
+import { statColumns } from './stat-columns.ts'
 
 /** Deflate level of native uploads: level 6 takes a third more time and saves 1.4 % (853 MB of
  *  npm packages). */
@@ -18,15 +19,14 @@ export interface HashTask {
 }
 
 export interface HashAnswer {
-  /** `hashColumns` numbers per file: the columns of the stat cache, then the permission bits. */
+  /** `hashColumns` numbers per file: its stat columns, then its permission bits. */
   stats: Float64Array
   digests: Uint8Array
   /** 1 for each file whose stats may be recorded. */
   settled: Uint8Array
 }
 
-/** Size, mtime ms, ctime ms, inode; mode. */
-export const hashColumns = 5
+export const hashColumns: number = statColumns + 1
 
 /** Cuts a large file into content-defined parts. */
 export interface ChunkTask {
@@ -36,7 +36,7 @@ export interface ChunkTask {
 
 export interface ChunkAnswer {
   sizeBytes: number
-  /** Size, mtime ms, ctime ms, inode, taken before the file was read. */
+  /** Stat columns, taken before the file was read. */
   stats: Float64Array
   crc32: number
   /** Sizes and digests of the parts, in order. */

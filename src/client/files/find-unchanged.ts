@@ -2,9 +2,10 @@
 import type { Stats } from 'node:fs'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { notAsCached, type UnchangedAnswer, type UnchangedTask } from './file-tasks.ts'
-import { createRealDirectories, parentOf, tryLstat } from './real-directories.ts'
+import { parentOf } from '../../core/manifest/entry.ts'
+import { createRealDirectories, tryLstat } from './real-directories.ts'
 import { modeOf } from './system.ts'
-import { statColumns } from '../cache/tree-cache.ts'
+import { statColumns } from './stat-columns.ts'
 
 /** Files that a worker takes per step. */
 const filesAtOnce = 256

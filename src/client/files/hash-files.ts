@@ -1,10 +1,11 @@
 /** Reads and hashes many files with few system calls each: open, read, fstat, close. Runs in
  *  worker threads. */
-import { type Stats, closeSync, fstatSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, readSync } from 'node:fs'
 import { createHash, hash } from 'node:crypto'
 import { FileError, fileError, openToRead } from './file-error.ts'
 import { type HashAnswer, type HashTask, hashColumns } from './file-tasks.ts'
 import { isSettled } from './racy.ts'
+import { columnsOf, statColumns } from './stat-columns.ts'
 import { modeOf } from './system.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
 
@@ -40,7 +41,9 @@ function readOne(path: string, index: number, answer: HashAnswer): void {
     const stats = fstatSync(descriptor)
     // A file that is written while it is read can have any digest.
     if (stats.size !== sizeBytes || !stats.isFile()) throw new Error('it changed while being read')
-    writeStats(answer.stats, index, stats)
+    const at = index * hashColumns
+    answer.stats.set(columnsOf(stats), at)
+    answer.stats[at + statColumns] = modeOf(stats)
     answer.digests.set(digest, index * digestBytes)
     answer.settled[index] = isSettled(stats, examinedAt) ? 1 : 0
   } finally {
@@ -63,13 +66,4 @@ export function digestOfOpen(descriptor: number): { digest: Buffer; sizeBytes: n
     count = readSync(descriptor, buffer)
   }
   return { digest: hasher.digest(), sizeBytes }
-}
-
-function writeStats(column: Float64Array, index: number, stats: Stats): void {
-  const at = index * hashColumns
-  column[at] = stats.size
-  column[at + 1] = stats.mtimeMs
-  column[at + 2] = stats.ctimeMs
-  column[at + 3] = stats.ino
-  column[at + 4] = modeOf(stats)
 }

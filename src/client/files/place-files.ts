@@ -12,7 +12,7 @@ import { type PlaceAnswer, placeColumns, type PlaceTarget, type PlaceTask } from
 import { isSettledAsMade } from './racy.ts'
 import { isMode, openingMode } from './system.ts'
 import { makeDirectories } from '../../make-directories.ts'
-import { statColumns } from '../cache/tree-cache.ts'
+import { columnsOf, statColumns } from './stat-columns.ts'
 
 /** Errors: digest_mismatch, blob_damaged, FileError. */
 export function placeFiles({ files, digests, paths, attributes, stored }: PlaceTask): PlaceAnswer {
@@ -89,7 +89,7 @@ export function finishFile(
     stats = fstatSync(descriptor)
   }
   if (!isSettledAsMade(stats, examinedAt)) return [Number.NaN, 0, 0, 0]
-  return [stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino]
+  return columnsOf(stats)
 }
 
 /** Directories already created; most get many files. */

@@ -1,5 +1,6 @@
 /** Finds which directories below a root are reached without passing through a symlink. */
 import { lstatSync, type Stats } from 'node:fs'
+import { parentOf } from '../../core/manifest/entry.ts'
 
 /** Returns a predicate for paths below `root` (`''` is the root itself, which may be a symlink).
  *  Results are cached. `onReal` is called once for each directory except the root. */
@@ -19,11 +20,6 @@ export function createRealDirectories(
     return isDirectory
   }
   return isReal
-}
-
-/** Parent directory of a relative path; `''` for a path directly in the root. */
-export function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
 }
 
 /** lstat that returns undefined when the path does not exist or cannot be examined, as in a

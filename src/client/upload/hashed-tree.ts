@@ -19,7 +19,7 @@ import { type LineRun, notKept, runsOf } from './kept-lines.ts'
 import { changesOf, type SourceChanges } from './source-changes.ts'
 import { otherEntry, type SourceTree } from './source-tree.ts'
 import { rememberSource, type StatCache } from './stat-cache.ts'
-import { statColumns } from '../cache/tree-cache.ts'
+import { statColumns } from '../files/stat-columns.ts'
 
 export interface HashedTree {
   readonly source: SourceTree
@@ -83,16 +83,12 @@ export async function finishTree(
   const timesPages = encodeTimesPages(tree, facts)
   const hasher = createDigestHasher()
   for (const page of timesPages) hasher.update(page)
-  const { digest, digestBytes, sizeBytes, looksAsHashed } = facts
   const isAsRemembered =
     cache !== null && runs.length <= 1 && cache.count === tree.count && runs[0]?.line !== notKept
   return {
     source: tree,
     summary,
-    digest,
-    digestBytes,
-    sizeBytes,
-    looksAsHashed,
+    ...facts,
     text,
     changes: () => (cache === null ? null : changesOf(runs, cache, entry)),
     timesPages,

@@ -4,7 +4,8 @@ import { formatEntry } from '../../core/manifest/manifest.ts'
 import { type ManifestLines, pathOfLine } from '../../core/manifest/manifest-changes.ts'
 import { notAsCached } from '../files/file-tasks.ts'
 import { otherEntry, type SourceTree } from './source-tree.ts'
-import { type TreeCache, statColumns } from '../cache/tree-cache.ts'
+import { type TreeCache } from '../cache/tree-cache.ts'
+import { statColumns } from '../files/stat-columns.ts'
 
 /** Line number of an entry that is new or changed. */
 export const notKept = -1

@@ -2,7 +2,7 @@
  *  nothing, and follows no symlinks. */
 import { readlinkSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { defaultDirectoryMode, formatMode } from '../../core/manifest/entry.ts'
+import { defaultDirectoryMode, formatMode, parentOf } from '../../core/manifest/entry.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { nothingMatches } from '../../core/glob/path-glob.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
@@ -15,7 +15,7 @@ import { type FetchedTree, firstFrom, selectEntries } from '../download/tree-col
 import { FileError, namedFileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
-import { parentOf, tryLstat } from '../files/real-directories.ts'
+import { tryLstat } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
 import { isMode } from '../files/system.ts'
 import type { ServerAccess } from '../transport/http.ts'

@@ -48,6 +48,11 @@ export function pathFault(path: string): string | undefined {
   return undefined
 }
 
+/** The directory that holds a path; `''` for a path of one segment. */
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
+}
+
 /** The last segment of a path. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)

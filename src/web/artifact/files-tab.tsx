@@ -1,5 +1,5 @@
 /** The tab Files of an artifact: the entries of one directory, folders first within a page. */
-import { baseName } from '../../core/manifest/entry.ts'
+import { baseName, parentOf } from '../../core/manifest/entry.ts'
 import { counted } from '../../core/units.ts'
 import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
@@ -116,11 +116,10 @@ function DirectoryLinks({ artifact, directory }: { artifact: Artifact; directory
 }
 
 function UpRow({ artifact, directory }: { artifact: Artifact; directory: string }) {
-  const parent = directory.includes('/') ? directory.slice(0, directory.lastIndexOf('/')) : ''
   return (
     <tr>
       <th scope="row" colspan={5}>
-        <a href={treePath(artifact, parent)} aria-label="Parent directory">
+        <a href={treePath(artifact, parentOf(directory))} aria-label="Parent directory">
           ..
         </a>
       </th>

@@ -1,4 +1,5 @@
 /** Previews of files with structure: Markdown documents, JSON trees, tables. */
+import { parentOf } from '../../core/manifest/entry.ts'
 import { counted } from '../../core/units.ts'
 import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
@@ -136,8 +137,7 @@ function jsonLines({ values, total }: { values: unknown[]; total: number }): Str
 
 /** Relative links of a text lead to pages of the same artifact, relative images to its files. */
 function linkTargets(artifact: ArtifactPlace, path: string, isMember: boolean): LinkTargets {
-  const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : ''
-  const resolve = (relative: string): string | undefined => resolveBelow(directory, relative)
+  const resolve = (relative: string): string | undefined => resolveBelow(parentOf(path), relative)
   return {
     hasHeadings: true,
     page: (relative) => {
