@@ -7,6 +7,7 @@ import { NetworkError } from './transport/network-error.ts'
 import { openAnswer, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'
 import { parseMessage } from './transport/message.ts'
+import { unreadableAnswer } from './transport/proxy-error.ts'
 
 export interface SearchOptions extends Omit<ListOptions, 'state' | 'sort'> {
   /** An entry matches when its whole path matches at least one of these globs. */
@@ -18,7 +19,7 @@ const matchesAtOnce = 200
 
 /** Yields matches newest artifact first, and in path order within an artifact. Requests further
  *  pages while the server reports more to search. A stream that is cut short throws. Errors:
- *  those of `openAnswer`. */
+ *  those of `openAnswer`; AnswerError or ProxyRefusal, when a page leads to itself. */
 export async function* searchPaths(
   server: ServerAccess,
   { globs, signal, ...filter }: SearchOptions,
@@ -35,6 +36,7 @@ export async function* searchPaths(
     }
     if (next === undefined) throw new NetworkError(`${server.url} sent incomplete search results`)
     if (next === null) return
+    if (next === cursor) throw unreadableAnswer(server, 'a page that is followed by itself')
     cursor = next
   }
 }

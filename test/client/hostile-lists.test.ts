@@ -5,6 +5,7 @@ import { AnswerError } from '../../src/client/client.ts'
 import { readComparison } from '../../src/client/comparison.ts'
 import { listItems, withinBound } from '../../src/client/list-items.ts'
 import { readEntries } from '../../src/client/read-entries.ts'
+import { searchPaths } from '../../src/client/search.ts'
 import { readResumed } from '../../src/client/transport/resumed-body.ts'
 import { listen } from './listen.ts'
 
@@ -55,6 +56,15 @@ test.each([
   expect(error).toBeInstanceOf(AnswerError)
   expect(String(error)).toContain(message)
   expect(count).toBe(listed)
+})
+
+test('a page that is followed by itself ends a search', async () => {
+  const { error } = await readAll(
+    (_, response) => response.end('{"nextCursor":"x"}\n'),
+    (server) => searchPaths(server, { globs: ['a'], signal }),
+  )
+  expect(error).toBeInstanceOf(AnswerError)
+  expect(String(error)).toContain('followed by itself')
 })
 
 test('a list that never ends is not held as a whole', async () => {
