@@ -17,12 +17,10 @@ export async function hashPresent(
   pathOf: (ordinal: number) => string,
   onAnswer: (batch: readonly number[], answer: HashAnswer) => void,
 ): Promise<void> {
-  const tasks: Promise<void>[] = []
-  for (const batch of batchesOf(ordinals, tree.sizeBytes, taskMax)) {
+  const batches = [...batchesOf(ordinals, tree.sizeBytes, taskMax)]
+  const tasks = batches.map(async (batch) => {
     const paths = batch.map((ordinal) => `${pathOf(ordinal)}\0`).join('')
-    const task = pool.run({ kind: 'check', paths }).then((answer) => onAnswer(batch, answer))
-    task.catch(() => {})
-    tasks.push(task)
-  }
+    onAnswer(batch, await pool.run({ kind: 'check', paths }))
+  })
   await untilAborted(Promise.all(tasks), signal)
 }

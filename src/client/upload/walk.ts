@@ -96,12 +96,10 @@ function* walkBelow(root: string, patterns: SourcePatterns, options: WalkOptions
  *  stands for an open file: later, and elsewhere, it would lead nowhere. */
 function operand(path: string, { symlinks }: WalkOptions): Child | undefined {
   const own = findLstat(path)
-  if (own === undefined) return undefined
-  const target = own.isSymbolicLink() ? findStat(path) : undefined
-  const isFollowed = symlinks === 'follow' || isOpenFile(path)
-  if (isFollowed && own.isSymbolicLink()) return throughLink(path, target)
-  const entry = target?.isDirectory() === true ? target : own
-  return { path, entry }
+  if (own?.isSymbolicLink() !== true) return own && { path, entry: own }
+  const target = findStat(path)
+  if (symlinks === 'follow' || isOpenFile(path)) return throughLink(path, target)
+  return { path, entry: target?.isDirectory() === true ? target : own }
 }
 
 /** What a symlink at `path` leads to; undefined when it is dangling. */
