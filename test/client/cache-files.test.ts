@@ -23,6 +23,17 @@ test.each(['mkfifo', 'mkdir'])('what %s made in place of a file is not read', as
   expect(openFiles()).toBe(before)
 })
 
+test('of two that replace a file at once, the one that began last does', async () => {
+  const path = join(await makeDirectory(), 'cached')
+  const first = await openCacheFile(path)
+  const last = await openCacheFile(path)
+  await last.write(Buffer.from('last'), 0)
+  await last.finish()
+  await expect(first.finish()).rejects.toMatchObject({ code: 'ENOENT' })
+  await first.abandon()
+  expect(await readCacheFile(path)).toEqual(Buffer.from('last'))
+})
+
 test('the least recently used files are deleted, and reading a file counts as use', async () => {
   const directory = await makeDirectory()
   const pathOf = (tree: number): string => cacheFilePath(directory, 'stat', `tree ${tree}`)

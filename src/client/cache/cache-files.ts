@@ -2,7 +2,7 @@
  *  least recently used are deleted. */
 import { randomBytes } from 'node:crypto'
 import { constants, readdirSync, rmSync, statSync } from 'node:fs'
-import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
+import { access, type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { digestOf } from '../../core/bytes/digest.ts'
 import { makeDirectories } from '../../make-directories.ts'
@@ -67,6 +67,8 @@ export async function openCacheFile(path: string): Promise<CacheFile> {
     },
     finish: async () => {
       await file.close()
+      // Another process that replaces the file may have removed it.
+      await access(temporary)
       // Some file systems flush a file that is renamed over another one: 30 ms for a large tree.
       await rm(path, { force: true })
       await rename(temporary, path)
