@@ -81,6 +81,18 @@ test('what is not repeatable is repeated while nothing listens', async () => {
   answer.discard()
 })
 
+// RFC 6761: no name below `.invalid` ever has an address.
+test('what is not repeatable is repeated while the name of the server has no address', async () => {
+  let isAsked = false
+  const lasts = (): boolean => !(isAsked = true)
+  const patience = { ...createPatience(0), lasts }
+  const request = { method: 'POST', path: '/', json: {} } as const
+  await expect(
+    openAnswer({ url: 'http://trove.invalid', token: null, patience }, request),
+  ).rejects.toThrow('getaddrinfo')
+  expect(isAsked).toBe(true)
+})
+
 test('a transfer fails after six attempts, but not before its time to retry is over', async () => {
   let attempts = 0
   let asked = 0

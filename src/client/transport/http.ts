@@ -7,7 +7,6 @@ import {
   type ErrorDetails,
   forbidden,
   hasCode,
-  hasErrno,
   StoreError,
   unauthenticated,
 } from '../../core/errors.ts'
@@ -98,13 +97,20 @@ export async function openAnswer(server: ServerAccess, request: ApiRequest): Pro
   }
 }
 
-/** Whether the server has certainly done nothing: there was none, or it takes no requests yet, or
- *  no more. */
+/** Whether the server has certainly done nothing: there was no connection, or it takes no requests
+ *  yet, or no more. */
 function isUntouched(error: Error): boolean {
-  if (error instanceof NetworkError) return hasErrno(error.cause, 'ECONNREFUSED')
+  if (error instanceof NetworkError) return isUnconnected(error.cause)
   return (
     hasCode(error, 'shutting_down') || (hasCode(error, 'busy') && error.details.what === 'server')
   )
+}
+
+/** Whether the system found no way to connect, for a name with several addresses to any of them. */
+function isUnconnected(cause: unknown): boolean {
+  const failure: unknown = cause instanceof AggregateError ? cause.errors[0] : cause
+  const { syscall } = (failure ?? {}) as NodeJS.ErrnoException
+  return syscall === 'connect' || syscall === 'getaddrinfo'
 }
 
 /** The sign-in page of a network or a proxy, which comes with a success status. */
