@@ -119,8 +119,8 @@ export interface ActionUse {
 export interface StepScope {
   /** Changes: the `steps` context. */
   steps: { [id: string]: Json }
-  /** Changes: `failure` once a step has failed. Cancellation is signalled by `cancel`. */
-  status: 'success' | 'failure'
+  /** Changes: the worst conclusion so far. */
+  status: 'success' | 'failure' | 'cancelled'
   inputs: { [key: string]: Json }
   /** `env` of the step that uses the composite action. */
   env: Record<string, string>
@@ -128,7 +128,10 @@ export interface StepScope {
   github: { [key: string]: Json }
   /** Repository of the file that defines these steps. */
   home: RepositoryPlace
+  /** Cancels these steps, except those whose condition also holds then. */
   cancel: AbortSignal
+  /** Stops all of them: the composite action has timed out, or the job is killed. */
+  halt: AbortSignal
   depth: number
 }
 
@@ -140,4 +143,6 @@ export interface StepResult {
   outcome: Conclusion
   conclusion: Conclusion
   outputs: Record<string, string>
+  /** The step failed because its condition cannot be evaluated. */
+  hasInvalidCondition: boolean
 }

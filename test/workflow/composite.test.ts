@@ -73,3 +73,67 @@ test('commands that one step of a composite action stops are processed again in 
   const run = await place.run(oneJob('- uses: $/c'))
   expect(run.log('job')).toMatch(/^shown, \*\*\*$/m)
 })
+
+test('a cancelled job stops the steps of a composite action that runs on, unless their condition holds', async () => {
+  const place = await createPlayground()
+  await writeComposite(place, [
+    '{shell: sh, run: sleep 60; echo never}',
+    '{shell: sh, run: echo never}',
+    "{if: always(), shell: sh, run: 'echo cleaned, action is ${{ github.action_status }}'}",
+    '{if: failure(), shell: sh, run: echo never}',
+  ])
+  const run = await place.run(
+    oneJob(
+      '- {name: tidy, if: always(), uses: $/c}\n- {name: last, if: always(), run: true}',
+      'timeout-minutes: 0.01',
+    ),
+  )
+  expect(run.conclusion).toBe('cancelled')
+  expect(run.log('job')).not.toMatch(/^never$/m)
+  expect(run.log('job')).toMatch(/^cleaned, action is cancelled$/m)
+  expect(run.steps('job')).toEqual({ tidy: 'cancelled', last: 'success' })
+})
+
+test('a step that goes on in a cancelled job ends with the timeout of its composite action', async () => {
+  const place = await createPlayground()
+  await writeComposite(place, ['{if: always(), shell: sh, run: sleep 60; echo never}'])
+  const startedAt = Date.now()
+  const run = await place.run(
+    oneJob(
+      '- {name: slow, if: always(), uses: $/c, timeout-minutes: 0.02}',
+      'timeout-minutes: 0.005',
+    ),
+  )
+  expect(run.steps('job')).toEqual({ slow: 'failure' })
+  expect(run.log('job')).not.toMatch(/^never$/m)
+  expect(Date.now() - startedAt).toBeLessThan(20_000)
+})
+
+test('a condition that cannot be evaluated ends a composite action, whose outputs are still set', async () => {
+  const place = await createPlayground()
+  await place.write(
+    'c/action.yml',
+    `
+name: C
+description: d
+outputs:
+  said: {description: d, value: '\${{ steps.one.outputs.said }}'}
+  outcome: {description: d, value: '\${{ steps.two.outcome }}'}
+runs:
+  using: composite
+  steps:
+    - {id: one, shell: sh, run: 'echo said=hello >> "$GITHUB_OUTPUT"'}
+    - {id: two, if: "fromJSON('{')", shell: sh, run: echo never}
+    - {if: always(), shell: sh, run: echo never}
+`,
+  )
+  const run = await place.run(
+    oneJob(`
+- {id: c, name: broken, uses: $/c, continue-on-error: true}
+- {name: next, run: 'echo got \${{ steps.c.outputs.said }} \${{ steps.c.outputs.outcome }}'}
+`),
+  )
+  expect(run.log('job')).not.toMatch(/^never$/m)
+  expect(run.log('job')).toMatch(/^got hello failure$/m)
+  expect(run.steps('job')).toEqual({ broken: 'success', next: 'success' })
+})

@@ -36,3 +36,60 @@ test('the pre script of an action in the workspace is not run, with a warning', 
   expect(run.conclusion).toBe('success')
   expect(run.log('job')).toContain("`pre` execution is not supported for local action from './js'")
 })
+
+/** Writes a JavaScript action `late` whose scripts show what they get. */
+async function writeLate(place: Playground): Promise<void> {
+  const inputs = '{word: {description: d}}'
+  const runs = '{using: node20, main: show.js, post: show.js}'
+  await place.write(
+    'late/action.yml',
+    `name: t\ndescription: d\ninputs: ${inputs}\nruns: ${runs}\n`,
+  )
+  await place.write(
+    'late/show.js',
+    `const { env } = process
+require('fs').appendFileSync(env.GITHUB_STATE, 'seen=yes\\n')
+const path = env.GITHUB_ACTION_PATH || ''
+const dir = path.slice(path.lastIndexOf('/') + 1)
+console.log(['shown', env.INPUT_WORD, env.OWN, env.STATE_seen, dir].join())`,
+  )
+}
+
+test('the inputs and the env of a step are evaluated again for the post script of its action', async () => {
+  const place = await createPlayground()
+  await writeLate(place)
+  const run = await place.run(
+    oneJob(`
+- {id: set, run: 'echo "said=first" >> "$GITHUB_OUTPUT"'}
+- {uses: $/late, with: {word: '\${{ env.WORD }}-\${{ steps.set.outputs.said }}-\${{ job.status }}'}, env: {OWN: 'own \${{ env.WORD }}'}}
+- {run: 'echo WORD=new >> "$GITHUB_ENV"; exit 1'}
+`).replace('jobs:', 'env: {WORD: old}\njobs:'),
+  )
+  expect(run.log('job').match(/^shown.*/gm)).toEqual([
+    'shown,old-first-success,own old,,',
+    'shown,new-first-failure,own new,yes,',
+  ])
+})
+
+test('the post script of an action in a composite action sees the steps and inputs of that action', async () => {
+  const place = await createPlayground()
+  await writeLate(place)
+  await place.write(
+    'c/action.yml',
+    `
+name: C
+description: d
+inputs: {given: {description: d}}
+runs:
+  using: composite
+  steps:
+    - {id: set, shell: sh, run: 'echo "said=inner" >> "$GITHUB_OUTPUT"'}
+    - {uses: $/late, with: {word: '\${{ inputs.given }}-\${{ steps.set.outputs.said }}'}}
+`,
+  )
+  const run = await place.run(oneJob('- {uses: $/c, with: {given: outer}}'))
+  expect(run.log('job').match(/^shown.*/gm)).toEqual([
+    'shown,outer-inner,,,c',
+    'shown,outer-inner,,yes,c',
+  ])
+})

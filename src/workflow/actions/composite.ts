@@ -8,7 +8,7 @@ import { evaluateText } from '../file/template.ts'
 import type { Step } from '../file/workflow-file.ts'
 
 /** Runs all steps, also after a failure, then sets the outputs. Errors: StepFailure when a step
- *  failed. */
+ *  failed or was cancelled. */
 export async function runComposite(
   body: StepBody,
   action: ActionFile,
@@ -34,12 +34,16 @@ export async function runComposite(
     github: { ...githubOfAction(home), action_path: action.directory },
     // As in GitHub's runner, whatever repository the workspace holds.
     home: home ?? job.engine.workflowPlace,
-    cancel: body.stop,
+    // A job that is already cancelled runs this action because its condition allows it.
+    cancel: job.cancel.aborted ? body.stop : AbortSignal.any([body.stop, job.cancel]),
+    halt: body.halt,
     depth,
   }
   for (const step of steps) {
-    await body.runNested(scope, step)
+    const { hasInvalidCondition } = await body.runNested(scope, step)
     body.log.endGroup()
+    // As on a runner; the steps of a job go on.
+    if (hasInvalidCondition) break
   }
   const env = { ...job.env, ...scope.env }
   const expressions = stepExpressions(job, scope, body.id, env, body.stop)
@@ -47,5 +51,5 @@ export async function runComposite(
     if (output.value !== undefined)
       body.outputs[output.name] = await evaluateText(output.value, expressions)
   }
-  if (scope.status === 'failure') throw new StepFailure('')
+  if (scope.status !== 'success') throw new StepFailure('', scope.status)
 }

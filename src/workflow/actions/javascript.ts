@@ -6,7 +6,7 @@ import type { ActionUse } from '../engine.ts'
 import { githubOfAction, type RepositoryPlace } from '../expression/contexts.ts'
 import { runStepProcess, StepFailure, type StepBody } from '../step/step-body.ts'
 import type { UsesStep } from '../file/workflow-file.ts'
-import { inputVariables } from './inputs.ts'
+import { inputVariables, readActionInputs } from './inputs.ts'
 
 /** One use of a JavaScript action in a step. */
 export interface JavaScriptUse {
@@ -48,12 +48,16 @@ function recordOf(body: StepBody, use: JavaScriptUse): ActionUse {
   return record
 }
 
-/** Registers the post script once per use, even if an earlier script fails. */
+/** Registers the post script once per use, even if an earlier script fails. As on a runner, its
+ *  inputs are evaluated again: actions that want those of main save them as state. */
 function addPost(body: StepBody, use: JavaScriptUse, record: ActionUse): void {
   const { post } = use.runs
   if (post === undefined || record.postAdded) return
   record.postAdded = true
-  body.addPost(post.condition, (later) => runActionScript(later, use, post.path, record.state))
+  body.addPost(post.condition, async (later) => {
+    const inputs = await readActionInputs(later, use.step, use.action)
+    await runActionScript(later, { ...use, inputs }, post.path, record.state)
+  })
 }
 
 /** Adds the state that the script saves to `state`, also when it fails. */

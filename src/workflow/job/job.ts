@@ -12,7 +12,7 @@ import { describeStep, type PlannedJob, type PlannedStep } from '../file/plan.ts
 import { killMarked } from '../step/process.ts'
 import { openJob, openSignals, type JobSignals } from './open-job.ts'
 import { removeTree } from '../remove-tree.ts'
-import { perform, runStep } from '../step/step.ts'
+import { perform, runStep, skippedStep } from '../step/step.ts'
 import { stepExpressions } from '../step/step-body.ts'
 import { createStepLog } from '../step/step-log.ts'
 import {
@@ -197,7 +197,7 @@ async function runMain(progress: Progress, { step, skipReason }: PlannedStep): P
     const name = describeStep(step)
     const log = openLog(name)
     log.annotate({ level: 'warning', message: `skipped: ${skipReason}` })
-    return { name, outcome: 'skipped', conclusion: 'skipped', outputs: {} }
+    return skippedStep(name, 'skipped')
   })
 }
 

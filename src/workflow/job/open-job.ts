@@ -70,7 +70,7 @@ export async function openJob(
     directories,
     github: { ...engine.githubOfRun, ...githubOfJob({ id: reference.id, directories, token }) },
     runner: runnerContext(directories, engine.debug),
-    scope: jobScope(engine, signals.cancel),
+    scope: jobScope(engine, signals),
     secrets: { ...engine.secrets, GITHUB_TOKEN: token },
     defaults: { shell: undefined, workingDirectory: undefined },
     env: {},
@@ -118,6 +118,7 @@ function toolCacheOf({ environment, workDirectory }: Engine): string {
   return lasting ? resolve(lasting) : join(workDirectory, '0_tool')
 }
 
-function jobScope({ inputs, workflowPlace: home }: Engine, cancel: AbortSignal): StepScope {
-  return { steps: {}, status: 'success', inputs, env: {}, github: {}, home, cancel, depth: 0 }
+function jobScope({ inputs, workflowPlace: home }: Engine, signals: JobSignals): StepScope {
+  const { cancel, kill: halt } = signals
+  return { steps: {}, status: 'success', inputs, env: {}, github: {}, home, cancel, halt, depth: 0 }
 }

@@ -21,9 +21,11 @@ export interface StepBody {
   log: StepLog
   /** Aborted when the step is cancelled or times out. */
   stop: AbortSignal
+  /** Aborted when the steps inside this one must stop whatever their conditions. */
+  halt: AbortSignal
   /** Changes: outputs the step has set. Kept even when it fails. */
   outputs: Record<string, string>
-  /** Adds a post step to the job, to run with this step's environment. */
+  /** Adds a post step to the job. It evaluates this step's environment again, as on a runner. */
   addPost: (condition: Condition, work: (body: StepBody) => Promise<void>) => void
   /** Runs a step inside this one, for composite actions. */
   runNested: (scope: StepScope, step: Step) => Promise<StepResult>
@@ -33,6 +35,11 @@ export interface StepBody {
  *  message means that the reason has already been logged. */
 export class StepFailure extends Error {
   override readonly name = 'StepFailure'
+  readonly outcome: 'failure' | 'cancelled'
+  constructor(message: string, outcome: StepFailure['outcome'] = 'failure') {
+    super(message)
+    this.outcome = outcome
+  }
 }
 
 /** Returns what expressions of a step can access. `stop` cancels long-running functions. */

@@ -73,45 +73,48 @@ export interface StepWork {
 export async function perform(place: StepPlace, work: StepWork): Promise<StepResult> {
   const { job, scope, id } = place
   const env = { ...job.env, ...scope.env }
-  const stopper = new AbortController()
-  const stop = AbortSignal.any([stopper.signal, job.kill])
+  const stopping: Stopping = { stopper: new AbortController(), expiry: new AbortController() }
+  const stop = AbortSignal.any([stopping.stopper.signal, job.kill])
   const expressions = (): Scope => stepExpressions(job, scope, id, env, stop)
-  const wasCancelled = scope.cancel.aborted
   let shouldRun = false
   let evaluationError: unknown
+  let hasEnv = false
   try {
     Object.assign(env, await evaluateTextMap(work.env, expressions()))
-    const mayRun = !job.kill.aborted && !hasTimedOut(scope)
-    shouldRun = mayRun && (await evaluateCondition(place.condition, expressions()))
+    hasEnv = true
+    shouldRun = !scope.halt.aborted && (await evaluateCondition(place.condition, expressions()))
   } catch (error) {
     evaluationError = error
   }
   const name = await work.name(expressions())
   const shownName = work.prefix + name
-  if (!shouldRun && evaluationError === undefined) {
-    const conclusion = job.kill.aborted ? 'cancelled' : 'skipped'
-    return { name: shownName, outcome: conclusion, conclusion, outputs: {} }
-  }
+  if (!shouldRun && evaluationError === undefined)
+    return skippedStep(shownName, job.kill.aborted ? 'cancelled' : 'skipped')
   const log = place.openLog(shownName)
-  const body = createBody(place, work, { name, env, expressions: expressions(), log, stop })
+  const halt = AbortSignal.any([stopping.expiry.signal, scope.halt])
+  const body = createBody(place, work, { name, env, expressions: expressions(), log, stop, halt })
   if (evaluationError !== undefined) logError(log, evaluationError)
   const outcome =
-    evaluationError === undefined
-      ? await runWork(place, work, body, { stopper, wasCancelled })
-      : 'failure'
+    evaluationError === undefined ? await runWork(place, work, body, stopping) : 'failure'
   // As on a runner, `continue-on-error` covers neither `env` nor `if`.
   const { continueOnError } = evaluationError === undefined ? work : { continueOnError: undefined }
   const conclusion = await conclude(continueOnError, body, outcome)
-  return { name: shownName, outcome, conclusion, outputs: body.outputs }
+  const hasInvalidCondition = evaluationError !== undefined && hasEnv
+  return { name: shownName, outcome, conclusion, outputs: body.outputs, hasInvalidCondition }
+}
+
+/** The result of a step that does not run. */
+export function skippedStep(name: string, conclusion: 'skipped' | 'cancelled'): StepResult {
+  return { name, outcome: conclusion, conclusion, outputs: {}, hasInvalidCondition: false }
 }
 
 function createBody(
   place: StepPlace,
   work: StepWork,
-  own: Pick<StepBody, 'name' | 'env' | 'expressions' | 'log' | 'stop'>,
+  own: Pick<StepBody, 'name' | 'env' | 'expressions' | 'log' | 'stop' | 'halt'>,
 ): StepBody {
   const { job, scope, id } = place
-  const { name, env, log } = own
+  const { name, log } = own
   return {
     ...own,
     job,
@@ -119,27 +122,16 @@ function createBody(
     id,
     outputs: {},
     addPost: (condition, later) => {
-      const added = Object.fromEntries(
-        Object.entries(env).filter(([key, value]) => job.env[key] !== value),
-      )
       job.postSteps.push({
         id,
-        run: async (openLog) =>
-          await perform(
-            {
-              ...place,
-              scope: { ...job.scope, env: added, inputs: scope.inputs },
-              openLog,
-              condition,
-            },
-            {
-              ...work,
-              prefix: 'Post ',
-              name: () => Promise.resolve(name),
-              env: undefined,
-              work: later,
-            },
-          ),
+        run: async (openLog) => {
+          // It sees the steps and inputs of its own scope, but runs at the end of the job.
+          const { status, cancel, halt } = job.scope
+          return await perform(
+            { ...place, scope: { ...scope, status, cancel, halt }, openLog, condition },
+            { ...work, prefix: 'Post ', name: () => Promise.resolve(name), work: later },
+          )
+        },
       })
     },
     // A nested step writes into the log of the enclosing step, under its own heading.
@@ -154,37 +146,26 @@ function createBody(
 /** What can stop a running step. */
 interface Stopping {
   stopper: AbortController
-  /** Whether the job was already cancelled when the condition was evaluated; if so, the condition
-   *  allows for that. */
-  wasCancelled: boolean
-}
-
-/** Why a step is stopped that has exceeded its timeout. */
-const timedOut = new Error('the step has timed out')
-
-/** Whether the composite action that has these steps has timed out. Then none of them runs on,
- *  whatever its condition. */
-function hasTimedOut({ cancel }: StepScope): boolean {
-  return cancel.reason === timedOut
+  /** Aborted, too, when the step has timed out: none of the steps inside it goes on. */
+  expiry: AbortController
 }
 
 async function runWork(
   place: StepPlace,
   work: StepWork,
   body: StepBody,
-  { stopper, wasCancelled }: Stopping,
+  { stopper, expiry }: Stopping,
 ): Promise<Conclusion> {
   const { job, scope, condition } = place
   let reason: 'timeout' | 'cancelled' | undefined
   const stop = (why: 'timeout' | 'cancelled'): void => {
     reason ??= why
-    stopper.abort(why === 'timeout' || hasTimedOut(scope) ? timedOut : undefined)
+    stopper.abort()
   }
-  const onKill = (): void => stop('cancelled')
+  const onHalt = (): void => stop('cancelled')
   // As on a runner, evaluate the condition again: a step whose condition holds in a cancelled job
   // goes on.
   const onCancel = (): void => {
-    if (hasTimedOut(scope)) return stop('cancelled')
     const expressions = stepExpressions(job, scope, place.id, body.env, body.stop)
     evaluateCondition(condition, expressions).then(
       (holds) => (holds ? undefined : stop('cancelled')),
@@ -196,23 +177,27 @@ async function runWork(
   try {
     minutes = await evaluateNumber(work.timeoutMinutes, body.expressions)
     if (minutes !== undefined && minutes > 0) {
-      timer = setTimeout(() => stop('timeout'), Math.min(minutes * 60_000, bounds.timerMsMax))
+      const expire = (): void => {
+        expiry.abort()
+        stop('timeout')
+      }
+      timer = setTimeout(expire, Math.min(minutes * 60_000, bounds.timerMsMax))
     }
-    if (!scope.cancel.aborted) scope.cancel.addEventListener('abort', onCancel, { once: true })
-    else if (!wasCancelled) onCancel()
-    if (job.kill.aborted) onKill()
-    else job.kill.addEventListener('abort', onKill, { once: true })
+    if (scope.cancel.aborted) onCancel()
+    else scope.cancel.addEventListener('abort', onCancel, { once: true })
+    if (scope.halt.aborted) onHalt()
+    else scope.halt.addEventListener('abort', onHalt, { once: true })
     await work.work(body)
     return outcomeOf(reason, body, minutes) ?? 'success'
   } catch (error) {
     const stopped = outcomeOf(reason, body, minutes)
     if (stopped !== undefined) return stopped
     logError(body.log, error)
-    return 'failure'
+    return error instanceof StepFailure ? error.outcome : 'failure'
   } finally {
     clearTimeout(timer)
     scope.cancel.removeEventListener('abort', onCancel)
-    job.kill.removeEventListener('abort', onKill)
+    scope.halt.removeEventListener('abort', onHalt)
   }
 }
 
@@ -238,8 +223,8 @@ function logError(log: StepLog, error: unknown): void {
   log.annotate({ level: 'error', message })
 }
 
-/** Returns the conclusion: a failure that `continue-on-error` allows is a success, any other sets
- *  the scope's status. */
+/** Returns the conclusion, which sets the scope's status: a failure that `continue-on-error` allows
+ *  is a success. */
 async function conclude(
   continueOnError: Template | undefined,
   body: StepBody,
@@ -253,7 +238,9 @@ async function conclude(
       logError(body.log, error)
     }
   }
-  if (conclusion === 'failure') body.scope.status = 'failure'
+  if (conclusion === 'cancelled') body.scope.status = 'cancelled'
+  else if (conclusion === 'failure' && body.scope.status === 'success')
+    body.scope.status = 'failure'
   body.log.endGroup()
   return conclusion
 }
