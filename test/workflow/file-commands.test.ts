@@ -35,6 +35,16 @@ test('invalid input is rejected with the line', () => {
   expect(() => parsePairs('=x')).toThrow('Name must not be empty')
 })
 
+test('what stands before an invalid line of a file counts', async () => {
+  const files = await createCommandFiles(await makeDirectory())
+  await writeFile(files.GITHUB_ENV, 'a=1\nb<<EOF\nx\n')
+  const { env, faults } = await readCommandFiles(files)
+  expect(env).toEqual({ a: '1' })
+  expect(faults).toEqual([
+    "Unable to process file command 'GITHUB_ENV': Invalid value. Matching delimiter not found 'EOF'",
+  ])
+})
+
 test('any value written the way the toolkit does round-trips', () => {
   const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,10}$/)
   const value = fc.oneof(fc.string(), fc.stringMatching(/^[ab=<\n]{0,20}$/))

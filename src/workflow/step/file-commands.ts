@@ -55,12 +55,15 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
   const faults: string[] = []
   const summaryFaults: string[] = []
   const pairs = async (name: keyof CommandFiles): Promise<Record<string, string>> => {
+    const found = new Map<string, string>()
     try {
-      return parsePairs(await readBounded(files[name], bounds.commandFileBytesMax))
+      const content = await readBounded(files[name], bounds.commandFileBytesMax)
+      for (const [key, value] of eachPair(content)) found.set(key, value)
     } catch (error) {
+      // As on a runner, what stands before an invalid line counts.
       faults.push(`Unable to process file command '${name}': ${asError(error).message}`)
-      return {}
     }
+    return Object.fromEntries(found)
   }
   const text = async (
     name: keyof CommandFiles,
@@ -102,7 +105,10 @@ export class PairsError extends Error {
 /** Parses `name=value` lines and `name<<DELIMITER … DELIMITER` blocks, the format of GITHUB_ENV and
  *  GITHUB_OUTPUT. Line breaks inside a block are kept. Errors: PairsError. */
 export function parsePairs(text: string): Record<string, string> {
-  const pairs: Record<string, string> = {}
+  return Object.fromEntries(eachPair(text))
+}
+
+function* eachPair(text: string): Generator<[name: string, value: string]> {
   const lines = text.split(/(?<=\n)/)
   for (let at = 0; at < lines.length; at++) {
     const line = trimBreak(lines[at] ?? '')
@@ -112,7 +118,7 @@ export function parsePairs(text: string): Record<string, string> {
     const heredoc = line.indexOf('<<')
     if (equals >= 0 && (heredoc < 0 || equals < heredoc)) {
       if (equals === 0) throw wrong(`Invalid format '${line}'. Name must not be empty`)
-      pairs[line.slice(0, equals)] = line.slice(equals + 1)
+      yield [line.slice(0, equals), line.slice(equals + 1)]
     } else if (heredoc >= 0) {
       const name = line.slice(0, heredoc)
       const delimiter = line.slice(heredoc + 2)
@@ -125,13 +131,12 @@ export function parsePairs(text: string): Record<string, string> {
       while (end < lines.length && trimBreak(lines[end] ?? '') !== delimiter) end++
       if (end === lines.length)
         throw wrong(`Invalid value. Matching delimiter not found '${delimiter}'`)
-      pairs[name] = trimBreak(lines.slice(at + 1, end).join(''))
+      yield [name, trimBreak(lines.slice(at + 1, end).join(''))]
       at = end
     } else {
       throw wrong(`Invalid format '${line}'`)
     }
   }
-  return pairs
 }
 
 function trimBreak(line: string): string {
