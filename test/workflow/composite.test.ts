@@ -137,3 +137,16 @@ runs:
   expect(run.log('job')).toMatch(/^got hello failure$/m)
   expect(run.steps('job')).toEqual({ broken: 'success', next: 'success' })
 })
+
+test('steps of composite actions in each other have the id of the step of the job in GITHUB_ACTION', async () => {
+  const place = await createPlayground()
+  await writeComposite(place, [
+    `{id: inner, shell: sh, run: 'echo "is $GITHUB_ACTION \${{ github.action }} [$GITHUB_ACTION_STATUS]"'}`,
+  ])
+  await place.write(
+    'd/action.yml',
+    'name: D\ndescription: d\nruns:\n  using: composite\n  steps: [{id: mid, uses: $/c}]\n',
+  )
+  const run = await place.run(oneJob('- {id: one, uses: $/d}\n- {id: two, uses: $/c}'))
+  expect(run.log('job').match(/^is .*/gm)).toEqual(['is one one []', 'is two two []'])
+})

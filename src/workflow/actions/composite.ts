@@ -31,7 +31,12 @@ export async function runComposite(
     env: Object.fromEntries(
       Object.entries(body.env).filter(([name, value]) => job.env[name] !== value),
     ),
-    github: { ...githubOfAction(home), action_path: action.directory },
+    github: {
+      ...githubOfAction(home),
+      action_path: action.directory,
+      // The id of the job's own step.
+      action: body.scope.github['action'] ?? body.id,
+    },
     // As in GitHub's runner, whatever repository the workspace holds.
     home: home ?? job.engine.workflowPlace,
     // A job that is already cancelled runs this action because its condition allows it.

@@ -129,9 +129,8 @@ export function jobContext(status: string, place: WorkflowPlace): { [key: string
   }
 }
 
-/** Keys of the `github` context that a runner does not export as variables: secrets, and values
- *  that are not text. */
-const unexported = new Set(['event', 'token', 'repositoryUrl', 'secret_source'])
+/** Keys of the `github` context that a runner does not export as variables. */
+const unexported = new Set(['action_status', 'event', 'repositoryUrl', 'secret_source', 'token'])
 
 /** Returns the GITHUB_* variables of a context that includes the step's additions. */
 export function githubVariables(github: { [key: string]: Json }): Record<string, string> {

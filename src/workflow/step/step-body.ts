@@ -78,7 +78,8 @@ export function stepExpressions(
 }
 
 function stepGithub(job: JobState, scope: StepScope, id: string): { [key: string]: Json } {
-  return { ...job.github, ...scope.github, action: id, action_status: scope.status }
+  const own = { ...job.github, action: id, ...scope.github }
+  return scope.depth === 0 ? own : { ...own, action_status: scope.status }
 }
 
 export interface StepProcess {
