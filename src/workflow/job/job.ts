@@ -20,7 +20,6 @@ import {
   evaluateTemplate,
   evaluateText,
   evaluateTextMap,
-  sourceOf,
   type Template,
 } from '../file/template.ts'
 import type { RunDefaults } from '../file/workflow-file.ts'
@@ -173,15 +172,8 @@ async function runSteps(progress: Progress, planned: PlannedJob): Promise<void> 
     if (step.kind !== 'uses' || skipReason !== undefined) continue
     const pre = await findPre(job, step)
     if (pre === undefined) continue
-    const { condition, work } = pre
-    const shown = step.name === undefined ? `Run ${step.uses}` : sourceOf(step.name)
-    const name = (): Promise<string> => Promise.resolve(shown)
-    const { env, timeoutMinutes, continueOnError } = step
     await runOne(progress, step.id, (openLog) =>
-      perform(
-        { job, scope, id: step.id, openLog, condition },
-        { prefix: 'Pre ', name, env, timeoutMinutes, continueOnError, work },
-      ),
+      perform({ job, scope, step, openLog, prefix: 'Pre ', ...pre }),
     )
   }
   for (const plannedStep of planned.steps) await runMain(progress, plannedStep)

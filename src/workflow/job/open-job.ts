@@ -6,6 +6,7 @@ import { bounds } from '../bounds.ts'
 import { githubOfJob, runnerContext, type JobDirectories } from '../expression/contexts.ts'
 import type { Engine, JobState, StepScope } from '../engine.ts'
 import type { JobReference } from '../events.ts'
+import { onAbort } from '../on-abort.ts'
 import { removeTree } from '../remove-tree.ts'
 
 export interface JobSignals {
@@ -29,13 +30,9 @@ export function openSignals(cancel: AbortSignal, kill: AbortSignal): JobSignals 
     canceller.abort()
     killer.abort()
   }
-  for (const [signal, react] of [
-    [cancel, onCancel],
-    [kill, onKill],
-  ] as const) {
-    if (signal.aborted) react()
-    else signal.addEventListener('abort', react, { once: true })
-  }
+  const over = new AbortController()
+  onAbort(cancel, onCancel, over.signal)
+  onAbort(kill, onKill, over.signal)
   return {
     cancel: canceller.signal,
     kill: killer.signal,
@@ -48,8 +45,7 @@ export function openSignals(cancel: AbortSignal, kill: AbortSignal): JobSignals 
     },
     close: () => {
       for (const timer of timers) clearTimeout(timer)
-      cancel.removeEventListener('abort', onCancel)
-      kill.removeEventListener('abort', onKill)
+      over.abort()
     },
   }
 }

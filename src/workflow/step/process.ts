@@ -9,6 +9,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { untilAborted } from '../../client/files/until-aborted.ts'
 import { errorCodeOf } from '../../core/errors.ts'
 import { bounds } from '../bounds.ts'
+import { onAbort } from '../on-abort.ts'
 import type { TakePiece } from './mask.ts'
 
 export interface ProcessOptions {
@@ -201,16 +202,12 @@ function stopOnAbort(pid: number, options: ProcessOptions): () => void {
     timers.push(setTimeout(() => signalGroup(pid, 'SIGKILL'), interruptMs + terminateMs))
   }
   const onKill = (): void => signalGroup(pid, 'SIGKILL')
-  const listen = (signal: AbortSignal, react: () => void): void => {
-    if (signal.aborted) react()
-    else signal.addEventListener('abort', react, { once: true })
-  }
-  listen(options.stop, onStop)
-  listen(options.kill, onKill)
+  const over = new AbortController()
+  onAbort(options.stop, onStop, over.signal)
+  onAbort(options.kill, onKill, over.signal)
   return () => {
     for (const timer of timers) clearTimeout(timer)
-    options.stop.removeEventListener('abort', onStop)
-    options.kill.removeEventListener('abort', onKill)
+    over.abort()
   }
 }
 

@@ -9,6 +9,7 @@ import { bounds } from '../bounds.ts'
 import type { JobState, OpenLog, StepResult, StepScope } from '../engine.ts'
 import type { Scope } from '../expression/expression.ts'
 import { firstLine } from '../file/plan.ts'
+import { onAbort } from '../on-abort.ts'
 import { StepFailure, stepExpressions, type StepBody } from './step-body.ts'
 import type { StepLog } from './step-log.ts'
 import {
@@ -31,17 +32,15 @@ export async function runStep(
   step: Step,
   openLog: OpenLog,
 ): Promise<StepResult> {
-  const result = await perform(
-    { job, scope, id: step.id, openLog, condition: step.condition },
-    {
-      prefix: '',
-      name: (expressions) => stepName(step, expressions),
-      env: step.env,
-      timeoutMinutes: step.timeoutMinutes,
-      continueOnError: step.continueOnError,
-      work: (body) => (step.kind === 'run' ? runScript(body, step) : runAction(body, step)),
-    },
-  )
+  const result = await perform({
+    job,
+    scope,
+    step,
+    openLog,
+    condition: step.condition,
+    prefix: '',
+    work: (body) => (step.kind === 'run' ? runScript(body, step) : runAction(body, step)),
+  })
   if (!step.id.startsWith('__')) {
     const { outputs, outcome, conclusion } = result
     scope.steps[step.id] = { outputs, outcome, conclusion }
@@ -49,55 +48,47 @@ export async function runStep(
   return result
 }
 
-/** Where a step runs, and its condition. */
-export interface StepPlace {
+/** What is done for a step: pre and post scripts of its action are steps of their own. */
+interface StepTask {
   job: JobState
   scope: StepScope
-  id: string
+  step: Step
   openLog: OpenLog
   condition: Condition
-}
-
-/** What a step does. */
-export interface StepWork {
-  /** Prefix of the name: pre and post scripts of an action are steps of their own. */
   prefix: '' | 'Pre ' | 'Post '
-  name: (expressions: Scope) => Promise<string>
-  env: Template | undefined
-  timeoutMinutes: Template | undefined
-  continueOnError: Template | undefined
+  /** Default: the name of the step. */
+  name?: string
   work: (body: StepBody) => Promise<void>
 }
 
 /** Runs any step, including pre and post steps of actions. */
-export async function perform(place: StepPlace, work: StepWork): Promise<StepResult> {
-  const { job, scope, id } = place
+export async function perform(task: StepTask): Promise<StepResult> {
+  const { job, scope, step } = task
   const env = { ...job.env, ...scope.env }
   const stopping: Stopping = { stopper: new AbortController(), expiry: new AbortController() }
   const stop = AbortSignal.any([stopping.stopper.signal, job.kill])
-  const expressions = (): Scope => stepExpressions(job, scope, id, env, stop)
+  const expressions = (): Scope => stepExpressions(job, scope, step.id, env, stop)
   let shouldRun = false
   let evaluationError: unknown
   let hasEnv = false
   try {
-    Object.assign(env, await evaluateTextMap(work.env, expressions()))
+    Object.assign(env, await evaluateTextMap(step.env, expressions()))
     hasEnv = true
-    shouldRun = !scope.halt.aborted && (await evaluateCondition(place.condition, expressions()))
+    shouldRun = !scope.halt.aborted && (await evaluateCondition(task.condition, expressions()))
   } catch (error) {
     evaluationError = error
   }
-  const name = await work.name(expressions())
-  const shownName = work.prefix + name
+  const name = task.name ?? (await stepName(step, expressions()))
+  const shownName = task.prefix + name
   if (!shouldRun && evaluationError === undefined)
     return skippedStep(shownName, job.kill.aborted ? 'cancelled' : 'skipped')
-  const log = place.openLog(shownName)
+  const log = task.openLog(shownName)
   const halt = AbortSignal.any([stopping.expiry.signal, scope.halt])
-  const body = createBody(place, work, { name, env, expressions: expressions(), log, stop, halt })
+  const body = createBody(task, { name, env, expressions: expressions(), log, stop, halt })
   if (evaluationError !== undefined) logError(log, evaluationError)
-  const outcome =
-    evaluationError === undefined ? await runWork(place, work, body, stopping) : 'failure'
+  const outcome = evaluationError === undefined ? await runWork(task, body, stopping) : 'failure'
   // As on a runner, `continue-on-error` covers neither `env` nor `if`.
-  const { continueOnError } = evaluationError === undefined ? work : { continueOnError: undefined }
+  const continueOnError = evaluationError === undefined ? step.continueOnError : undefined
   const conclusion = await conclude(continueOnError, body, outcome)
   const hasInvalidCondition = evaluationError !== undefined && hasEnv
   return { name: shownName, outcome, conclusion, outputs: body.outputs, hasInvalidCondition }
@@ -109,11 +100,11 @@ export function skippedStep(name: string, conclusion: 'skipped' | 'cancelled'): 
 }
 
 function createBody(
-  place: StepPlace,
-  work: StepWork,
+  task: StepTask,
   own: Pick<StepBody, 'name' | 'env' | 'expressions' | 'log' | 'stop' | 'halt'>,
 ): StepBody {
-  const { job, scope, id } = place
+  const { job, scope, step } = task
+  const { id } = step
   const { name, log } = own
   return {
     ...own,
@@ -127,10 +118,8 @@ function createBody(
         run: async (openLog) => {
           // It sees the steps and inputs of its own scope, but runs at the end of the job.
           const { status, cancel, halt } = job.scope
-          return await perform(
-            { ...place, scope: { ...scope, status, cancel, halt }, openLog, condition },
-            { ...work, prefix: 'Post ', name: () => Promise.resolve(name), work: later },
-          )
+          const own = { scope: { ...scope, status, cancel, halt }, openLog, condition, name }
+          return await perform({ ...task, ...own, prefix: 'Post ', work: later })
         },
       })
     },
@@ -151,31 +140,29 @@ interface Stopping {
 }
 
 async function runWork(
-  place: StepPlace,
-  work: StepWork,
+  { job, scope, step, condition, work }: StepTask,
   body: StepBody,
   { stopper, expiry }: Stopping,
 ): Promise<Conclusion> {
-  const { job, scope, condition } = place
   let reason: 'timeout' | 'cancelled' | undefined
   const stop = (why: 'timeout' | 'cancelled'): void => {
     reason ??= why
     stopper.abort()
   }
-  const onHalt = (): void => stop('cancelled')
   // As on a runner, evaluate the condition again: a step whose condition holds in a cancelled job
   // goes on.
   const onCancel = (): void => {
-    const expressions = stepExpressions(job, scope, place.id, body.env, body.stop)
+    const expressions = stepExpressions(job, scope, step.id, body.env, body.stop)
     evaluateCondition(condition, expressions).then(
       (holds) => (holds ? undefined : stop('cancelled')),
       () => stop('cancelled'),
     )
   }
+  const over = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let minutes: number | undefined
   try {
-    minutes = await evaluateNumber(work.timeoutMinutes, body.expressions)
+    minutes = await evaluateNumber(step.timeoutMinutes, body.expressions)
     if (minutes !== undefined && minutes > 0) {
       const expire = (): void => {
         expiry.abort()
@@ -183,11 +170,9 @@ async function runWork(
       }
       timer = setTimeout(expire, Math.min(minutes * 60_000, bounds.timerMsMax))
     }
-    if (scope.cancel.aborted) onCancel()
-    else scope.cancel.addEventListener('abort', onCancel, { once: true })
-    if (scope.halt.aborted) onHalt()
-    else scope.halt.addEventListener('abort', onHalt, { once: true })
-    await work.work(body)
+    onAbort(scope.cancel, onCancel, over.signal)
+    onAbort(scope.halt, () => stop('cancelled'), over.signal)
+    await work(body)
     return outcomeOf(reason, body, minutes) ?? 'success'
   } catch (error) {
     const stopped = outcomeOf(reason, body, minutes)
@@ -196,8 +181,7 @@ async function runWork(
     return error instanceof StepFailure ? error.outcome : 'failure'
   } finally {
     clearTimeout(timer)
-    scope.cancel.removeEventListener('abort', onCancel)
-    scope.halt.removeEventListener('abort', onHalt)
+    over.abort()
   }
 }
 
