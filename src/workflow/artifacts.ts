@@ -72,8 +72,8 @@ export interface DownloadedArtifact {
 
 export interface ArtifactStore {
   upload(request: UploadRequest): Promise<UploadedArtifact>
-  /** Lists the finished, unexpired artifacts of a run, one per name: the newest. For the current
-   *  run (undefined), an artifact of the current attempt takes precedence. */
+  /** Lists the finished, unexpired artifacts of a run by id, one per name: the newest. For the
+   *  current run (undefined), an artifact of the current attempt takes precedence. */
   list(from: OtherRun | undefined): Promise<ListedArtifact[]>
   download(request: DownloadRequest): Promise<DownloadedArtifact>
   /** Deletes an artifact of the current run. */

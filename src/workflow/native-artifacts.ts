@@ -73,7 +73,7 @@ export function createNativeArtifacts({
           known && (Number(isOwn(artifact)) - Number(isOwn(known)) || artifact.id - known.id)
         if (order === undefined || order > 0) chosen.set(artifact.name, artifact)
       }
-      return [...chosen.values()]
+      return [...chosen.values()].toSorted((a, b) => a.id - b.id)
     },
     download: async (request) => await download(clientFor(request.from), request),
     remove: async ({ id }) => await client.remove(id),

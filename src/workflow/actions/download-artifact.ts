@@ -89,7 +89,7 @@ async function selectArtifacts(
       "Inputs 'name' and 'artifact-ids' cannot be used together. Please specify only one.",
     )
   }
-  const listed = (await store.list(from)).toSorted((a, b) => a.id - b.id)
+  const listed = await store.list(from)
   if (name !== '') {
     log.say('Downloading single artifact')
     const found = listed.find((artifact) => artifact.name === name)

@@ -31,7 +31,7 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
   const options = readUploadOptions(body, inputs)
   const store = artifactsOf(body)
   const matcher = new Minimatch(pattern)
-  const listed = (await store.list(undefined)).toSorted((a, b) => a.id - b.id)
+  const listed = await store.list(undefined)
   const artifacts = listed.filter((artifact) => matcher.match(artifact.name))
   if (artifacts.length === 0)
     throw new StepFailure(`No artifacts found matching pattern '${pattern}'`)
