@@ -3,7 +3,14 @@
  *  as on GitHub. */
 import type { ReusableWorkflowJob } from '@actions/workflow-parser/model/workflow-template'
 import { textOf, type Json, type Scope } from '../expression/expression.ts'
-import { EvaluationError, problemAt, startOf, type Position, type Problem } from './problem.ts'
+import {
+  EvaluationError,
+  problemAt,
+  problemsIn,
+  startOf,
+  type Position,
+  type Problem,
+} from './problem.ts'
 import { evaluateTemplate, evaluateText, isLiteral, placeOf, type Template } from './template.ts'
 import type { WorkflowInput } from './triggers.ts'
 
@@ -29,17 +36,15 @@ export async function readInputs(
   const texts: RunInputs['texts'] = {}
   const values: RunInputs['values'] = {}
   for (const input of declared) {
-    try {
+    const read = async (): Promise<void> => {
       const { name } = input
       const text = Object.hasOwn(given, name) ? given[name] : await defaultOf(input, scope)
       const fault = faultOf(input, text)
-      if (fault !== undefined) problems.push(problemAt(input.position, fault))
+      if (fault !== undefined) throw new EvaluationError(input.position, fault)
       texts[name] = text ?? input.absent
       values[name] = typed(input, texts[name])
-    } catch (error) {
-      if (!(error instanceof EvaluationError)) throw error
-      problems.push(error.problem)
     }
+    problems.push(...(await problemsIn(read)))
   }
   return { texts, values, problems }
 }
@@ -105,17 +110,9 @@ export async function findPassedFaults(
   call: ReusableWorkflowJob,
   file: string,
 ): Promise<Problem[]> {
-  const problems: Problem[] = []
-  for (const passed of passedInputs(declared, call, file)) {
-    if (!isLiteral(passed.value)) continue
-    try {
-      await evaluatePassed(passed, { contexts: {} })
-    } catch (error) {
-      if (!(error instanceof EvaluationError)) throw error
-      problems.push(error.problem)
-    }
-  }
-  return problems
+  const known = passedInputs(declared, call, file).filter(({ value }) => isLiteral(value))
+  const found = known.map((passed) => problemsIn(() => evaluatePassed(passed, { contexts: {} })))
+  return (await Promise.all(found)).flat()
 }
 
 /** Returns the `inputs` context of a called workflow. `scope` evaluates the values, `defaults` the

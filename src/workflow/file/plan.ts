@@ -7,7 +7,7 @@ import { findAction, type ParsedAction } from './action-file.ts'
 import { bounds } from '../bounds.ts'
 import { findCalled, type WorkflowSource } from './called-file.ts'
 import type { RepositoryPlace, WorkflowPlace } from '../expression/contexts.ts'
-import { EvaluationError, formatProblem, problemAt, startOf, type Problem } from './problem.ts'
+import { formatProblem, problemAt, problemsIn, startOf, type Problem } from './problem.ts'
 import { readStrategy } from './strategy.ts'
 import { positionOf } from './schema.ts'
 import { resolveUses } from './uses.ts'
@@ -198,13 +198,7 @@ async function planCall(
 /** A matrix that contains expressions is checked only when its job starts. */
 async function strategyProblems({ strategy }: Job): Promise<Problem[]> {
   if (strategy === undefined || !isLiteral(strategy)) return []
-  try {
-    await readStrategy(strategy, { contexts: {} })
-    return []
-  } catch (error) {
-    if (!(error instanceof EvaluationError)) throw error
-    return [error.problem]
-  }
+  return await problemsIn(() => readStrategy(strategy, { contexts: {} }))
 }
 
 function reasonOf(problems: Problem[]): string | undefined {

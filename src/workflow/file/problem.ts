@@ -50,3 +50,14 @@ export class EvaluationError extends Error {
     this.problem = problem
   }
 }
+
+/** Returns why `evaluate` fails, nothing if it does not. */
+export async function problemsIn(evaluate: () => Promise<unknown>): Promise<Problem[]> {
+  try {
+    await evaluate()
+    return []
+  } catch (error) {
+    if (!(error instanceof EvaluationError)) throw error
+    return [error.problem]
+  }
+}
