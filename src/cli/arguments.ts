@@ -1,6 +1,7 @@
 /** Parses the command line of one command, strictly: flags and operands. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { withSlashes } from '../client/files/paths.ts'
+import { StoreError } from '../core/errors.ts'
 import { compilePathGlobs } from '../core/glob/path-glob.ts'
 import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run/run.ts'
@@ -102,7 +103,15 @@ export function parseFlags<F extends Flags>(
       ...(short !== undefined && { short }),
     }
   }
-  const { values, positionals } = parse({ args, options, strict: true, allowPositionals: true })
+  // Not `strict`: the parser's messages change with Node, and give advice about its API.
+  const { values, positionals, tokens } = parseArgs({
+    args,
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  for (const token of tokens) if (token.kind === 'option') checkFlag(token, all)
   if (values['help'] === true) return undefined
   // With DEST unset, `trove download 42/build "$DEST" --delete` would empty the working directory.
   if (positionals.includes('')) throw new UsageError('empty argument (is a variable unset?)')
@@ -120,22 +129,43 @@ export function parseFlags<F extends Flags>(
 function readValue({ value, choices, read }: Flag, text: string, name: string): unknown {
   if (neverEmpty.has(value)) filled(text, name)
   if (choices !== undefined) return choice(text, choices, name)
-  return read === undefined ? text : read(text, name)
+  try {
+    return read === undefined ? text : read(text, name)
+  } catch (error) {
+    // Rules that the server shares throw errors of requests; here it is a matter of usage.
+    throw error instanceof StoreError ? new UsageError(error.message, { cause: error }) : error
+  }
 }
 
-function parse(config: ParseArgsConfig): ReturnType<typeof parseArgs> {
-  try {
-    return parseArgs(config)
-  } catch (error) {
-    // The parser's messages end with advice about its API.
-    if (!(error instanceof TypeError)) throw error
-    const [reason = error.message] = error.message.split('. ')
-    const [, unknown] = /^Unknown option '--([^']+)'/.exec(reason) ?? []
-    const meant =
-      reason.startsWith("Unknown option '-") && unknown === undefined
-        ? 'names that begin with a dash go after `--`, behind all flags'
-        : unknown && suggestion(unknown, Object.keys(config.options ?? {}), '--')
-    throw new UsageError(meant ? `${reason}; ${meant}` : reason)
+/** A flag as it was written. */
+interface WrittenFlag {
+  name: string
+  /** With its dashes. */
+  rawName: string
+  value?: string | undefined
+  /** Whether it was written as `--flag=value`. */
+  inlineValue?: boolean | undefined
+}
+
+/** Errors: UsageError. */
+function checkFlag({ name, rawName, value, inlineValue }: WrittenFlag, flags: Flags): void {
+  if (!Object.hasOwn(flags, name)) {
+    const meant = rawName.startsWith('--')
+      ? suggestion(name, Object.keys(flags), '--')
+      : 'names that begin with a dash go after `--`, behind all flags'
+    throw new UsageError(`unknown flag ${rawName}${meant === undefined ? '' : `; ${meant}`}`)
+  }
+  const flag = flags[name]!
+  if (flag.value === null) {
+    if (value !== undefined) throw new UsageError(`--${name} takes no value`)
+  } else if (value === undefined) {
+    throw new UsageError(`--${name} needs a value: ${flag.value}`)
+  } else if (inlineValue === false && /^-./.test(value)) {
+    // Probably the next flag, unless it is plainly a wrong value.
+    readValue(flag, value, `--${name}`)
+    throw new UsageError(
+      `--${name} needs a value: ${flag.value}; one that begins with a dash is written --${name}=${value}`,
+    )
   }
 }
 

@@ -88,16 +88,37 @@ test.each([
   [['purge'], 'unknown command "purge"'],
   // Terminal control sequences are not echoed.
   [['x\u009b2J'], 'unknown command "x\ufffd2J"'],
-  [['upload', '--overwrit', 'x', 'y'], "Unknown option '--overwrit'; did you mean --overwrite?"],
-  [['upload', '--colour', 'x', 'y'], "Unknown option '--colour'"],
+  [['upload', '--overwrit', 'x', 'y'], "unknown flag --overwrit; did you mean --overwrite?"],
+  [['upload', '--colour', 'x', 'y'], "unknown flag --colour"],
   [
     ['upload', '-x', 'y'],
-    "Unknown option '-x'; names that begin with a dash go after `--`, behind all flags",
+    "unknown flag -x; names that begin with a dash go after `--`, behind all flags",
   ],
 ])('%j suggests what was meant', async (words, message) => {
   const { status, text, stderr } = await runTroveInside(words)
   expect({ status, text }).toEqual({ status: 2, text: '' })
   expect(stderr.split('\n')[0]).toBe(`trove: ${message}`)
+})
+
+test.each([
+  [['list', '--constructor'], 'unknown flag --constructor'],
+  [['list', '--json=no'], '--json takes no value'],
+  [['expire', '42/build', '--in'], '--in needs a value: TIME'],
+  [['expire', '42/build', '--in', '-1'], '--in must be a duration such as 90s, 6h or 30d, got "-1"'],
+  [['list', '--limit', '--json'], '--limit must be a positive whole number, got "--json"'],
+  [['list', '--limit', '0'], '--limit must be a positive whole number, got "0"'],
+  [
+    ['list', '--name', '--json'],
+    '--name needs a value: NAME; one that begins with a dash is written --name=--json',
+  ],
+])('%j is rejected in one line that names the flag, and a hint', async (words, message) => {
+  const { status, text, stderr } = await runTroveInside(words)
+  const hint = `hint: \`trove ${words[0]} --help\` shows the accepted flags.`
+  expect({ status, text, stderr }).toEqual({
+    status: 2,
+    text: '',
+    stderr: `trove: ${message}\n${hint}\n`,
+  })
 })
 
 test.each([
