@@ -85,7 +85,8 @@ const statusOfCode = {
 const hints: Partial<Record<ErrorCode, string>> = {
   unauthenticated:
     "Store a token with `trove login` (which jobs, where CI is set, do not read), or set TROVE_TOKEN or TROVE_TOKEN_FILE. `trove token` mints one, with `--data DIR` on the server's machine.",
-  forbidden: '`trove whoami` shows the scope, project and run of the token.',
+  forbidden:
+    "`trove whoami` shows the scope, project and run of the token. `trove token --scope SCOPE` mints another, with `--data DIR` on the server's machine or with a token of at least that scope; set it as TROVE_TOKEN.",
   name_taken: 'Choose another name, or replace the artifact with `trove upload --overwrite`.',
   artifact_not_found: 'Run `trove list` to see the available artifacts.',
   shutting_down: 'The server is stopping; try again shortly.',
@@ -114,6 +115,8 @@ export function hintFor(error: unknown): string | undefined {
   if (hasCode(error, 'unauthenticated') && error.details.reason === asleep) return undefined
   // Not all that is forbidden is so because of the token: an artifact can be kept.
   if (hasCode(error, 'forbidden') && !error.message.includes('token')) return undefined
+  if (hasCode(error, 'not_found') && /^artifact .* has no "/.test(error.message))
+    return '`trove ls REF` lists what it has, and `trove ls -R REF` what its directories have.'
   // The server asks for a project as its API names one.
   const lacksProject = hasCode(error, 'invalid_request') && error.details.field === 'project'
   if (lacksProject && !error.message.includes('--project'))

@@ -134,6 +134,12 @@ describe('trove cat', () => {
     expect(stdout.equals(noise)).toBe(true)
   })
 
+  test('a path that is not there hints at the command that lists those that are', async () => {
+    expect((await trove(['cat', '42/build:nope'])).stderr).toMatch(
+      /^trove: artifact build has no "nope"\nhint: `trove ls REF` lists what it has/,
+    )
+  })
+
   test.each(['42/build:bin', '42/build:nope', '42/build:link'])(
     '%s is not a file: not found',
     async (target) => {

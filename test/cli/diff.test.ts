@@ -91,7 +91,7 @@ describe('trove diff', () => {
     ['+5%', 11],
     ['5%', 11],
     ['+10%', 1],
-    ['99', 11],
+    ['99B', 11],
     ['+100B', 1],
     ['+1KiB', 1],
   ])('--fail-over %s with a growth of 100 B or 9.9 %% ends with %d', async (limit, status) => {
@@ -108,6 +108,8 @@ describe('trove diff', () => {
   test.each([
     [['1/build'], 2, /B is missing/],
     [['1/build', '2/build', '--fail-over', 'much'], 2, /--fail-over must be/],
+    // Bytes, or percent?
+    [['1/build', '2/build', '--fail-over', '5'], 2, /--fail-over must be a limit with its unit/],
     [['1/build', '9/none'], 3, /9\/none/],
   ])('%j ends with %d', async (args, status, message) => {
     expect(await diff(...args)).toMatchObject({

@@ -88,11 +88,11 @@ test.each([
   [['purge'], 'unknown command "purge"'],
   // Terminal control sequences are not echoed.
   [['x\u009b2J'], 'unknown command "x\ufffd2J"'],
-  [['upload', '--overwrit', 'x', 'y'], "unknown flag --overwrit; did you mean --overwrite?"],
-  [['upload', '--colour', 'x', 'y'], "unknown flag --colour"],
+  [['upload', '--overwrit', 'x', 'y'], 'unknown flag --overwrit; did you mean --overwrite?'],
+  [['upload', '--colour', 'x', 'y'], 'unknown flag --colour'],
   [
     ['upload', '-x', 'y'],
-    "unknown flag -x; names that begin with a dash go after `--`, behind all flags",
+    'unknown flag -x; names that begin with a dash go after `--`, behind all flags',
   ],
 ])('%j suggests what was meant', async (words, message) => {
   const { status, text, stderr } = await runTroveInside(words)
@@ -104,7 +104,10 @@ test.each([
   [['list', '--constructor'], 'unknown flag --constructor'],
   [['list', '--json=no'], '--json takes no value'],
   [['expire', '42/build', '--in'], '--in needs a value: TIME'],
-  [['expire', '42/build', '--in', '-1'], '--in must be a duration such as 90s, 6h or 30d, got "-1"'],
+  [
+    ['expire', '42/build', '--in', '-1'],
+    '--in must be a duration such as 90s, 6h or 30d, got "-1"',
+  ],
   [['list', '--limit', '--json'], '--limit must be a positive whole number, got "--json"'],
   [['list', '--limit', '0'], '--limit must be a positive whole number, got "0"'],
   [

@@ -256,6 +256,17 @@ describe('trove expire', () => {
     server.clock.now -= ahead
   })
 
+  test.each([
+    [['--in', 'never'], '--in must be a duration such as 7d'],
+    [['never'], 'write when it expires as --in 7d'],
+    [['7d'], 'write when it expires as --in 7d'],
+    [[], 'write when it expires as --in 7d'],
+  ])('says how to write %j, and what keeps an artifact forever', async (words, told) => {
+    const { status, stderr } = await trove('expire', '1/build', ...words)
+    const line = `trove: ${told}; \`trove keep\` keeps an artifact forever\n`
+    expect([status, stderr]).toEqual([2, expect.stringContaining(line)])
+  })
+
   test('--dry-run also requires permission', async () => {
     const run = await putArtifact()
     const reading = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'read' }) }
@@ -274,6 +285,18 @@ describe('trove keep', () => {
       expect(outcome.stderr).toMatch(/^id:\d+ build .*`trove keep --release`: it is kept\n$/)
     }
     expect((await trove('ls', `${run}/build`)).status).toBe(0)
+  })
+
+  test('with the token of a job says which token it takes, and how to get one', async () => {
+    const run = await putArtifact()
+    const environment = await server.access({ scope: 'job', run, job: 'build' })
+    const { status, stderr } = await runTroveInside(['keep', `${run}/build`], environment)
+    expect([status, stderr]).toEqual([
+      6,
+      expect.stringMatching(
+        /^trove: this requires a token of scope write for octo\/app\nhint: .*`trove token --scope SCOPE`/,
+      ),
+    ])
   })
 
   test('outlasts every retention until the artifact is released', async () => {

@@ -62,10 +62,12 @@ export const diffCommand: Command<typeof flags> = {
 function parseBudget(text: string, name: string): (baseBytes: number) => number {
   const percent = /^\+?(\d+(?:\.\d+)?)%$/.exec(text)?.[1]
   if (percent !== undefined) return (baseBytes) => (baseBytes * Number(percent)) / 100
-  const bytes = parseSizeBytes(text.replace(/^\+/, ''))
+  // A number alone could be meant as either.
+  const hasUnit = /[a-z]$/i.test(text)
+  const bytes = hasUnit ? parseSizeBytes(text.replace(/^\+/, '')) : undefined
   if (bytes === undefined)
     throw new UsageError(
-      `${name} must be a limit such as +5% or +1MiB, got ${JSON.stringify(text)}`,
+      `${name} must be a limit with its unit such as +5%, +1MiB or 0B, got ${JSON.stringify(text)}`,
     )
   return () => bytes
 }

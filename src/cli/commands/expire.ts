@@ -7,9 +7,11 @@ import type { Command } from '../command.ts'
 import { printable, write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
+const forever = '`trove keep` keeps an artifact forever'
+
 const flags = {
   ...serverFlags,
-  in: { value: 'TIME', read: duration(0), help: 'time from now, such as 7d, 12h or 0s' },
+  in: { value: 'TIME', read: readDelay, help: 'time from now, such as 7d, 12h or 0s' },
   'dry-run': { value: null, short: 'n', help: 'show when it would expire, and change nothing' },
 } as const
 
@@ -20,9 +22,10 @@ export const expireCommand: Command<typeof flags> = {
   examples: ['trove expire 42/build --in 7d', 'trove expire id:7 --in 0s'],
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
-    const [text] = takeOperands(operands, ['REF'])
+    const [text, time] = takeOperands(operands, ['REF'], ['TIME'])
     const delayMs = given.in
-    if (delayMs === undefined) throw new UsageError('--in TIME is missing')
+    if (time !== undefined || delayMs === undefined)
+      throw new UsageError(`write when it expires as --in 7d; ${forever}`)
     const { client, artifact: found } = await connectTo(given, parseReferenceOrName(text), {
       stderr,
       signal,
@@ -40,6 +43,11 @@ export const expireCommand: Command<typeof flags> = {
     const summary = `${printable(artifact.name)} ${verb} at ${artifact.expiresAt}${longest}${heldUpBy(artifact)}`
     await write(stderr, `id:${artifact.id} ${summary}\n`)
   },
+}
+
+function readDelay(text: string, name: string): number {
+  if (text === 'never') throw new UsageError(`${name} must be a duration such as 7d; ${forever}`)
+  return duration(0)(text, name)
 }
 
 function heldUpBy({ pinned, keptLatest }: WireArtifact): string {

@@ -123,7 +123,8 @@ function notInspected(): Error {
 
 /** Errors: forbidden. */
 export function requireWriteProject(principal: Principal, project: ProjectName): void {
-  if (!mayWriteProject(principal, project)) throw forbidden('this requires a token of scope write')
+  if (!mayWriteProject(principal, project))
+    throw forbidden(`this requires a token of scope write for ${project}`)
 }
 
 /** A null `project` means all projects. Errors: forbidden; not_found (another's project). */
