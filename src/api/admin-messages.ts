@@ -61,6 +61,10 @@ export const collectionSchema = z
       description:
         'Logical bytes of deleted artifacts that can still be restored, and hold their space until they cannot: after the collection, or of a dry run before it.',
     }),
+    crampedBytes: bytes.meta({
+      description:
+        'Bytes that stay because the disk has no room to rewrite the packs that hold them; a dry run assumes that it has.',
+    }),
     removedBlobs: count,
     removedPacks: count,
     rewrittenPacks: count,

@@ -137,3 +137,20 @@ test.each([
   stderr.end()
   expect(await text(stderr)).toBe(`${told}\n`)
 })
+
+test('what stays for lack of room to rewrite packs is said, and why', async () => {
+  const kept = { name: 'kept', content: randomBytes(50_000) }
+  const both = [kept, { name: 'gone', content: randomBytes(100_000) }]
+  const id = await server.put('900/both', { tar: both })
+  await server.put('901/kept', { body: kept.content })
+  await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
+  const copy = join(await makeDirectory(), 'copy')
+  await runTroveInside(['backup', copy], await server.access({ scope: 'admin' }))
+  const full = { TROVE_MIN_FREE: '1000TiB' }
+  expect(await runTroveInside(['gc', '--now', '--data', copy], full)).toMatchObject({
+    status: 0,
+    text: expect.stringMatching(
+      /\nnot freed: 9\d\.\d KiB, because the disk has no room to rewrite .*TROVE_MIN_FREE\n/,
+    ),
+  })
+})

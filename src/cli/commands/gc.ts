@@ -72,7 +72,8 @@ function describe(
   collection: WireCollection,
   { now, dryRun }: { now: boolean; dryRun: boolean },
 ): string {
-  const { expired, deletedArtifacts, waitingBytes, waitingPacks, restorableBytes } = collection
+  const { expired, deletedArtifacts, waitingBytes, waitingPacks, restorableBytes, crampedBytes } =
+    collection
   const lines = [
     `${dryRun ? 'would expire' : 'expired'} ${counted(expired, 'artifact')}`,
     `${dryRun ? 'would remove' : 'removed'} ${counted(deletedArtifacts, 'deleted artifact')}`,
@@ -83,6 +84,10 @@ function describe(
     // Without `--now` each dead pack waits for its grace period, and nothing can be done about it.
     if (now) lines.push(...waitingPacks.map((name) => `  pack ${name}`))
   }
+  if (crampedBytes > 0)
+    lines.push(
+      `not freed: ${formatSizeBytes(crampedBytes)}, because the disk has no room to rewrite the packs that hold them; make room, or lower TROVE_MIN_FREE`,
+    )
   if (restorableBytes > 0 && !now && !dryRun)
     lines.push(
       `kept because it can still be restored: ${formatSizeBytes(restorableBytes)} of deleted artifacts (\`--now\` frees that, too)`,

@@ -5,7 +5,7 @@ import { limits } from '../../core/limits.ts'
 import { groupsOf } from '../../core/slices.ts'
 import type { DyingPack, PackOccupancy } from '../../metadata/metadata.ts'
 import { compactPacks, createPace } from './compact.ts'
-import { type CompactionReach, planCompaction, planMerge } from './compaction-plan.ts'
+import { type CompactionReach, planCompaction, planMerge, sumDeadBytes } from './compaction-plan.ts'
 import { dyingBytesOf, measureHeld } from './deletion.ts'
 import { expire, releaseRemoved } from './expire.ts'
 import { forgetHistory } from './forget-history.ts'
@@ -19,7 +19,8 @@ export interface CollectOptions {
   reach: CompactionReach
   /** Bytes per second that compaction may move; null is unlimited. */
   compactBytesPerSecond: number | null
-  /** Whether the disk has room for that many more bytes; compaction is skipped while it has not. */
+  /** Whether the disk has room for that many more bytes; packs are not rewritten while it has
+   *  not. */
   hasRoom(bytes: number): Promise<boolean>
   /** How long the history of ended things is kept. */
   historyMs: number
@@ -48,6 +49,9 @@ export interface Collection {
   /** Logical bytes of deleted artifacts that can still be restored, and hold their bytes until they
    *  cannot: after the round, or of a plan before it. */
   restorableBytes: number
+  /** Pack bytes that stay because the disk has no room to rewrite their packs; a plan assumes that
+   *  it has. */
+  crampedBytes: number
   removedBlobs: number
   removedPacks: number
   rewrittenPacks: number
@@ -139,7 +143,7 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   // Packs that are dead as a whole go before anything is written, so that a full disk gains room.
   addRemoved(result, await removeDeadPacks(ports, graceMs))
   report()
-  await compact(ports, options, ({ rewrittenPacks, writtenBytes }) => {
+  result.crampedBytes = await compact(ports, options, ({ rewrittenPacks, writtenBytes }) => {
     result.rewrittenPacks += rewrittenPacks
     result.freedBytes -= writtenBytes
     report()
@@ -169,6 +173,7 @@ function emptyCollection(): Collection {
     waitingBytes: 0,
     waitingPacks: [],
     restorableBytes: 0,
+    crampedBytes: 0,
     removedBlobs: 0,
     removedPacks: 0,
     rewrittenPacks: 0,
@@ -196,12 +201,13 @@ async function addHeld(
   result.waitingBytes += held.bytes
 }
 
-/** `onRewritten` is called after each batch of packs; all of them can take hours. */
+/** `onRewritten` is called after each batch of packs; all of them can take hours. Returns
+ *  `Collection.crampedBytes`. */
 async function compact(
   ports: LifecyclePorts,
   options: CollectOptions,
   onRewritten: (done: { rewrittenPacks: number; writtenBytes: number }) => void,
-): Promise<void> {
+): Promise<number> {
   const pace = createPace(options.compactBytesPerSecond, ports.signal)
   // Listed before anything is written, so that packs made by compaction are no candidates in the
   // same round.
@@ -215,10 +221,12 @@ async function compact(
   for (const pack of planMerge(tiny)) packs.set(pack.id, pack)
   const isOpen = (batch: readonly PackOccupancy[]): boolean =>
     sumBytes(batch) < limits.packTargetBytes
+  let crampedBytes = 0
   for (const batch of groupsOf([...packs.values()], isOpen)) {
-    if (!(await options.hasRoom(sumBytes(batch)))) continue
-    onRewritten(await compactPacks(ports, batch, pace))
+    if (await options.hasRoom(sumBytes(batch))) onRewritten(await compactPacks(ports, batch, pace))
+    else crampedBytes += sumDeadBytes(batch)
   }
+  return crampedBytes
 }
 
 function sumBytes(packs: readonly PackOccupancy[]): number {

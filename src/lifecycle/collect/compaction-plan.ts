@@ -35,7 +35,7 @@ export function planCompaction(
   const merged = planMerge(tiny.map(survivorOf))
   const rewritten = [...choice.choose(liveBytes), ...merged].map((pack) => [pack.id, pack] as const)
   const rewrite = [...new Map(rewritten).values()]
-  const freedBytes = [...remove, ...rewrite].reduce((sum, pack) => sum + deadBytes(pack), 0)
+  const freedBytes = sumDeadBytes([...remove, ...rewrite])
   return { remove, rewrite, freedBytes }
 }
 
@@ -89,6 +89,11 @@ export function aliveBytes({ sizeBytes, ...pack }: PackOccupancy): number {
   if (pack.copyCount === 0) return 0
   const framing = ((sizeBytes - pack.copyBytes) * pack.liveCount) / pack.copyCount
   return Math.round(pack.liveBytes + framing)
+}
+
+/** Bytes that end with these packs once their live copies are elsewhere. */
+export function sumDeadBytes(packs: readonly PackOccupancy[]): number {
+  return packs.reduce((sum, pack) => sum + deadBytes(pack), 0)
 }
 
 function deadBytes(pack: PackOccupancy): number {
