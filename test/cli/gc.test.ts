@@ -138,6 +138,20 @@ test.each([
   expect(await text(stderr)).toBe(`${told}\n`)
 })
 
+test('a report that this version cannot read, as of a server of another version, is no bug', async () => {
+  const other = createServer((_, response) => {
+    response.end(JSON.stringify({ id: 'j', kind: 'gc', state: 'done', progress: { expired: 0 } }))
+  })
+  const url = await listen(other)
+  const { status, stderr } = await runTroveInside(['gc'], { TROVE_URL: url, TROVE_TOKEN: 'a.b.c' })
+  const [told, hint] = stderr.split('\n')
+  expect([status, told, hint]).toEqual([
+    10,
+    `trove: ${url} sent a response that this version cannot read: the report of the gc lacks deletedArtifacts`,
+    expect.stringMatching(/^hint: /),
+  ])
+})
+
 test('what stays for lack of room to rewrite packs is said, and why', async () => {
   const kept = { name: 'kept', content: randomBytes(50_000) }
   const both = [kept, { name: 'gone', content: randomBytes(100_000) }]

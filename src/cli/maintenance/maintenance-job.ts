@@ -10,6 +10,7 @@ import { asError, type ErrorCode, hasCode, StoreError } from '../../core/errors.
 import { dayMs } from '../../core/units.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
+import { unreadableAnswer } from '../../client/transport/proxy-error.ts'
 import { readServerConfig } from '../../config/config.ts'
 import { DataLockedError } from '../../metadata/sqlite/data-lock.ts'
 import { type FlagValues, serverFlags } from '../arguments.ts'
@@ -124,11 +125,15 @@ async function runOnServer<Report>(
   let state = await requestJson<WireJob>(server, start, jobFields)
   try {
     for (;;) {
-      if (state.state === 'done') return schema.parse(state.progress)
       if (state.state === 'failed') throw failureOf(state)
       if (state.state === 'cancelled') throw new CancelledError(`the ${state.kind} was cancelled`)
       // There is no progress before the first report.
       const report = schema.safeParse(state.progress)
+      if (state.state === 'done') {
+        if (report.success) return report.data
+        const { path } = report.error.issues[0]!
+        throw unreadableAnswer(server, `the report of the ${state.kind} lacks ${path.join('.')}`)
+      }
       if (report.success) onProgress(report.data)
       await sleep(pollMs, undefined, { signal })
       state = await readJob(server, state, signal)
