@@ -1,15 +1,13 @@
 /** `trove token`: mints a token, with the key of a data directory or through a server. The
  *  server requires a token with more permissions, or the ID token of a CI job. */
-import type { WireMintedToken, WireToken } from '../../api/token-messages.ts'
+import type { WireMintedToken } from '../../api/token-messages.ts'
 import { minuteOf } from '../../api/audit-words.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../../auth/key.ts'
 import { scopes } from '../../auth/principal.ts'
-import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
-import { mintToken } from '../../auth/tokens.ts'
+import type { TokenRequest } from '../../auth/token-request.ts'
 import { exchangeIdToken } from '../../client/id-token.ts'
 import { listItems, withinBound } from '../../client/list-items.ts'
-import { requestJson } from '../../client/transport/http.ts'
 import type { ClientConfig } from '../../config/client-config.ts'
 import { readClientConfig, readServerConfig } from '../../config/config.ts'
 import { formatActor } from '../../core/audit.ts'
@@ -21,6 +19,7 @@ import { duration, type FlagValues, serverFlags, takeOperands, UsageError } from
 import type { Command, Invocation } from '../command.ts'
 import { nodeOptionsOf } from '../action-environment.ts'
 import { writeOutputs } from '../output/job-report.ts'
+import { type Minted, mintThrough, mintWith } from '../minting.ts'
 import { workflowCommand } from '../output/workflow-command.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
 import { runFlags } from '../run-flags.ts'
@@ -133,11 +132,6 @@ function tokenTable(items: WireMintedToken[]): string {
   ])
 }
 
-interface Minted {
-  token: string
-  expiresAt: string
-}
-
 async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
   const { flags: given, stderr, signal } = invocation
   const logins = given.data === undefined
@@ -155,17 +149,7 @@ async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
     const { job, facts } = config
     return await exchangeIdToken(server, config.idToken, { job, facts, scope, signal })
   }
-  return await requestJson<WireToken>(
-    server,
-    {
-      method: 'POST',
-      path: `${apiRoot}/tokens`,
-      json: requestOf(given, config),
-      repeatable: true,
-      signal,
-    },
-    ['token', 'expiresAt'],
-  )
+  return await mintThrough(server, requestOf(given, config), signal)
 }
 
 /** Errors: UsageError. */
@@ -222,12 +206,4 @@ async function keysFor(
   throw new UsageError(
     `no key in ${dataDir}: use --data DIR, or --url URL with a token of scope write or admin in TROVE_TOKEN`,
   )
-}
-
-async function mintWith(keys: Keys, request: TokenRequest): Promise<Minted> {
-  const grant = grantOf(request, Date.now())
-  return {
-    token: await mintToken(keys.tokens, grant),
-    expiresAt: new Date(grant.expiresAt).toISOString(),
-  }
 }

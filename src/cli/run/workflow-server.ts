@@ -1,11 +1,8 @@
 /** The server that stores the artifacts of a workflow run: a running one, or one started for the
  *  run. */
-import type { WireToken } from '../../api/token-messages.ts'
-import { apiRoot } from '../../api/paths.ts'
-import { findKeys, openKeys, type Keys } from '../../auth/key.ts'
-import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
-import { mintToken } from '../../auth/tokens.ts'
-import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
+import { findKeys, openKeys } from '../../auth/key.ts'
+import type { TokenRequest } from '../../auth/token-request.ts'
+import type { ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
 import { untilThrough } from '../../client/transport/retry.ts'
 import { readServerConfig } from '../../config/config.ts'
@@ -14,6 +11,7 @@ import type { HttpProxy } from '../../core/http-proxy.ts'
 import { dayMs } from '../../core/units.ts'
 import { createLog } from '../../log.ts'
 import { DataLockedError } from '../../metadata/sqlite/data-lock.ts'
+import { mintThrough, mintWith } from '../minting.ts'
 import { startServer, type RunningServer } from '../../server.ts'
 
 export interface RunServer {
@@ -51,21 +49,22 @@ export async function openRunServer({
       url: access.url,
       proxy: access.proxy ?? null,
       retentionDaysMax: retentionDaysMaxUsual,
-      mint: mintThrough(access),
+      mint: async (request) => (await mintThrough(access, request)).token,
       close: () => Promise.resolve(),
     }
   const { dataDir, retention } = readServerConfig({ data })
   const retentionDaysMax = Math.floor(retention.maxMs / dayMs)
   try {
     const server = await startFreely(data)
-    const mint = mintWith(await openKeys(dataDir))
+    const ownKeys = await openKeys(dataDir)
     const close = async (): Promise<void> => await server.close()
+    const mint: RunServer['mint'] = async (request) => (await mintWith(ownKeys, request)).token
     return { url: server.url, proxy: null, retentionDaysMax, mint, close }
   } catch (error) {
     if (!(error instanceof DataLockedError)) throw error
     const keys = await findKeys(dataDir)
     if (keys === undefined) throw error
-    const mint = mintWith(keys)
+    const mint: RunServer['mint'] = async (request) => (await mintWith(keys, request)).token
     const { url, proxy = null } =
       error.serverUrl === null ? access : { url: error.serverUrl, proxy: null }
     return { url, proxy, retentionDaysMax, mint, close: () => Promise.resolve() }
@@ -82,19 +81,6 @@ async function startFreely(data: string | undefined): Promise<RunningServer> {
   } catch (error) {
     if (!hasErrno(error, 'EADDRINUSE')) throw error
     return await startServer(readServerConfig({ data, port: '0' }), { log })
-  }
-}
-
-function mintWith(keys: Keys): RunServer['mint'] {
-  return async (request) => await mintToken(keys.tokens, grantOf(request, Date.now()))
-}
-
-function mintThrough(server: ServerAccess): RunServer['mint'] {
-  return async (request) => {
-    const path = `${apiRoot}/tokens`
-    // What a lost answer would have brought is a token more, which nobody has.
-    const asked = { method: 'POST' as const, path, json: request, repeatable: true }
-    return (await requestJson<WireToken>(server, asked, ['token'])).token
   }
 }
 
