@@ -49,7 +49,7 @@ test('shows who replaced, kept and deleted what, as a table and as JSON', async 
 test('says how to see more entries, and when there are none', async () => {
   const two = await trove(['audit', '--limit', '2'])
   expect(two.text.split('\n')).toHaveLength(1 + 2 + 1)
-  expect(two.stderr).toBe('there are older entries; use --limit to show more\n')
+  expect(two.stderr).toBe('showing the newest 2; use --limit to show more\n')
   const none = await trove(['audit', '--artifact', '99'])
   expect([none.status, none.text, none.stderr]).toEqual([0, '', 'no matching entries\n'])
 })

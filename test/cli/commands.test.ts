@@ -76,6 +76,9 @@ describe('trove list', () => {
     const some = await trove(['list', '--run', '50', '--limit', '2'])
     expect(some.text.trim().split('\n')).toHaveLength(3)
     expect(some.stderr).toBe('showing 2 of 3; use --limit to show more\n')
+    const json = await trove(['list', '--run', '50', '--limit', '2', '--json'])
+    expect(JSON.parse(json.text)).toHaveLength(2)
+    expect(json.stderr).toBe(some.stderr)
   })
 })
 

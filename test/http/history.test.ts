@@ -157,7 +157,7 @@ describe('trove history', () => {
   test('says when there are more, prints JSON, and needs a path', async () => {
     const { text, stderr } = await history('7/build:dist/app.js', '--limit', '1', '--json')
     expect(JSON.parse(text)).toMatchObject([{ artifacts: 2, oldest: { run: 6 } }])
-    expect(stderr).toContain('--limit shows more')
+    expect(stderr).toBe('showing the newest 1; use --limit to show more\n')
     expect((await history('7/build')).status).toBe(2)
     expect((await history('7/build:nope')).status).toBe(3)
   })

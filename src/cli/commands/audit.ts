@@ -8,7 +8,7 @@ import { parsePositiveInteger } from '../../core/run/run.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeJson } from '../output/output.ts'
+import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {
@@ -49,10 +49,10 @@ export const auditCommand: Command<typeof flags> = {
     const { server } = await connect({ url: given.url, project }, { stderr, signal })
     const acts = listItems<WireAct>(server, { path: auditPath, query, signal }, limit + 1)
     const { items, isCut } = await takeFirst(acts, limit)
-    if (given.json) return await writeJson(stdout, items)
-    await write(stdout, actTable(items))
+    if (given.json) await writeJson(stdout, items)
+    else await write(stdout, actTable(items))
     if (items.length === 0) await write(stderr, 'no matching entries\n')
-    if (isCut) await write(stderr, 'there are older entries; use --limit to show more\n')
+    if (isCut) await writeCut(stderr, `the newest ${limit}`)
   },
 }
 

@@ -8,7 +8,7 @@ import { type Digest, parseDigest, parseWireDigest } from '../../core/bytes/dige
 import { notFound } from '../../core/errors.ts'
 import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeJson } from '../output/output.ts'
+import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = { ...serverFlags, limit: limitFlag } as const
@@ -34,7 +34,7 @@ export const findCommand: Command<typeof flags> = {
     else await write(stdout, holderTable(found))
     if (found.length === 0)
       throw notFound(target, `no artifact that you can read contains sha256:${digest}`)
-    if (isCut) await write(stderr, `showing the newest ${given.limit}; use --limit to show more\n`)
+    if (isCut) await writeCut(stderr, `the newest ${given.limit}`)
   },
 }
 

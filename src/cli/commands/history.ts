@@ -8,7 +8,7 @@ import { parseEntryReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeJson } from '../output/output.ts'
+import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = { ...serverFlags, limit: limitFlag } as const
@@ -32,7 +32,7 @@ export const historyCommand: Command<typeof flags> = {
     const { items: versions, isCut } = await takeFirst(all, given.limit)
     if (given.json) await writeJson(stdout, versions)
     else await write(stdout, tableOf(versions))
-    if (isCut) await write(stderr, `the newest ${given.limit} versions shown; --limit shows more\n`)
+    if (isCut) await writeCut(stderr, `the newest ${given.limit}`)
   },
 }
 

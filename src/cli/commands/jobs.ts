@@ -6,7 +6,7 @@ import { listItems, takeFirst } from '../../client/list-items.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeJson } from '../output/output.ts'
+import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {
@@ -36,10 +36,10 @@ export const jobsCommand: Command<typeof flags> = {
     }
     const listed = listItems<WireJob>(server, { path: jobsPath, signal }, limit + 1)
     const { items, isCut } = await takeFirst(listed, limit)
-    if (json) return await writeJson(stdout, items)
-    await write(stdout, jobTable(items))
+    if (json) await writeJson(stdout, items)
+    else await write(stdout, jobTable(items))
     if (items.length === 0) await write(stderr, 'nothing has run since the server started\n')
-    if (isCut) await write(stderr, 'there are older jobs; use --limit to show more\n')
+    if (isCut) await writeCut(stderr, `the newest ${limit}`)
   },
 }
 

@@ -5,7 +5,7 @@ import { readItems } from '../../client/list-items.ts'
 import { formatCount, formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeJson } from '../output/output.ts'
+import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 type Items = WireProjectList['items']
@@ -34,11 +34,10 @@ export const projectsCommand: Command<typeof flags> = {
     const { name, sort } = given
     const request = { path: projectsPath, query: { name, sort }, signal }
     const { items, total } = await readItems<Items[number]>(server, request, given.limit)
-    if (given.json) return await writeJson(stdout, items)
-    await write(stdout, projectTable(items))
+    if (given.json) await writeJson(stdout, items)
+    else await write(stdout, projectTable(items))
     if (items.length === 0) await write(stderr, 'no projects match\n')
-    if (items.length < total)
-      await write(stderr, `showing ${items.length} of ${total}; use --limit to show more\n`)
+    if (items.length < total) await writeCut(stderr, `${items.length} of ${total}`)
   },
 }
 

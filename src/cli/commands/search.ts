@@ -7,7 +7,7 @@ import { limitFlag, serverFlags, UsageError } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { jsonArrayOf, printable, write, writeAll } from '../output/output.ts'
+import { jsonArrayOf, printable, write, writeAll, writeCut } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {
@@ -50,7 +50,7 @@ export const searchCommand: Command<typeof flags> = {
     }
     if (given.json) await writeAll(stdout, jsonArrayOf(shown()))
     else for await (const line of linesOf(shown())) await write(stdout, line)
-    if (isCut) await write(stderr, `showing the newest ${given.limit}; use --limit to show more\n`)
+    if (isCut) await writeCut(stderr, `the newest ${given.limit}`)
     if (count > 0) return exitStatus.ok
     await write(stderr, `no path in the searched artifacts matches${hintFor(globs)}\n`)
     return given['allow-empty'] ? exitStatus.ok : exitStatus.failure

@@ -120,6 +120,11 @@ export function formatTable<Item>(items: readonly Item[], columns: Column<Item>[
   return lines.map((line) => `${line.trimEnd()}\n`).join('')
 }
 
+/** Says on stderr which items of a longer list are shown, such as `the newest 20`. */
+export async function writeCut(stderr: NodeJS.WritableStream, which: string): Promise<void> {
+  await write(stderr, `showing ${which}; use --limit to show more\n`)
+}
+
 const wide =
   /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\p{Emoji_Presentation}\u3000-\u303e\u30fc\uff01-\uff60\uffe0-\uffe6]/u
 
