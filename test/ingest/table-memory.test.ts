@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createEntryTable } from '../../src/ingest/entry-table.ts'
 import { createTableMemory } from '../../src/ingest/table-memory.ts'
+import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { openStore } from './open-store.ts'
 
@@ -151,4 +152,14 @@ test('uploads that need much memory wait for each other, and small ones for nobo
   expect((await Promise.all([first, second])).map(({ artifact }) => artifact.fileCount)).toEqual([
     200, 200,
   ])
+})
+
+test('a zip that turns out to be kept whole gives up its turn', async () => {
+  const store = await openStore()
+  store.ports.tables = createTableMemory({ ...small, turnMs: 60_000 })
+  const members = Array.from({ length: 200 }, (_, at) => ({ name: `file-${at}`, content: `${at}` }))
+  const twice = buildZip({ members: [...members, members[0]!] })
+  expect((await store.put('zip', 'zip', twice)).artifact.kind).toBe('opaque')
+  const next = await store.put('tar', 'tar', Readable.from([await tarWith(200)]))
+  expect(next.artifact.fileCount).toBe(200)
 })
