@@ -115,7 +115,6 @@ function createTarget({ metadata, packs, checkpoint }: LifecyclePorts) {
     flush,
     abort: async (): Promise<void> => {
       await writer?.abort()
-      writer = undefined
     },
     writtenBytes: (): number => written,
   }
