@@ -44,8 +44,11 @@ test('none is ended after the close, since a start of the server does that', asy
   await expect(ends.end('a')).rejects.toBe(full)
   ends.close()
   expect(vi.getTimerCount()).toBe(0)
-  await expect(ends.end('b')).rejects.toBe(full)
   disk.isFull = false
   await vi.advanceTimersByTimeAsync(60_000)
   expect(ended).toEqual([])
+  const closed = openEnds()
+  closed.ends.close()
+  await expect(closed.ends.end('b')).rejects.toBe(full)
+  expect(vi.getTimerCount()).toBe(0)
 })
