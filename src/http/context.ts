@@ -7,6 +7,7 @@ import type { Keys } from '../auth/key.ts'
 import type { People } from '../auth/people.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Revocations } from '../auth/revocations.ts'
+import type { Signer } from '../auth/signed-urls.ts'
 import type { Config } from '../config/config.ts'
 import type { IngestPool } from '../ingest/pool/pool.ts'
 import type { Staging } from '../ingest/staging/staging.ts'
@@ -65,6 +66,8 @@ export interface AppEnv {
     log: Log
     /** Set by `access/authenticate.ts` once a token was verified. */
     principal?: Principal
+    /** Set by `access/signed-access.ts` once a signed URL was verified that a token signed. */
+    signer?: Signer
     /** Set once all bytes that the head of the response announced were passed on. A client may
      *  hang up when it has them, before the response has ended. */
     isBodyComplete?: boolean

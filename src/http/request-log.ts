@@ -37,6 +37,7 @@ export function watchRequest(
         durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
         sentBytes,
         ...callerOf(c),
+        signer: c.get('signer')?.lineage[0],
         failure: c.get('failure') ?? (isCut ? 'aborted' : undefined),
         reason: shortened(c.get('reason')),
       })

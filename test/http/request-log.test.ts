@@ -59,6 +59,20 @@ test('a line names the token, its run, and how many bytes were sent', async () =
   expect(failure).toBeUndefined()
 })
 
+test('a line names the token that signed the URL, so that it can be revoked', async () => {
+  const put = await send(`${place}-signed`, job, { method: 'PUT', body: 'text' })
+  const { id } = (await put.json()) as { id: number }
+  const path = `/api/v1/artifacts/${id}/files/one-signed`
+  const asked = await send(`/api/v1/artifacts/${id}/signed-url?path=one-signed`, job)
+  const { url } = (await asked.json()) as { url: string }
+  const { token } = await lineOf(asked)
+  const opened = await fetch(url)
+  expect(await opened.text()).toBe('text')
+  const line = await lineOf(opened)
+  expect(line).toMatchObject({ path, signer: token })
+  expect([line['token'], token]).toEqual([undefined, expect.stringMatching(/^[0-9a-f]{32}$/)])
+})
+
 test('a rejection is logged with its reason, and a long path is cut', async () => {
   const refused = await send('/api/v1/artifacts', 'bad')
   expect(await lineOf(refused)).toMatchObject({

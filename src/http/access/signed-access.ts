@@ -19,6 +19,7 @@ export async function signedArtifact(
   const { keys, visitors, metadata, now } = context
   const signer = verifyReading(keys.signedUrls, target, signature, now())
   if (signer === null) visitors.admit(outgoingOf(c))
+  else c.set('signer', signer)
   const reference = { kind: 'id', id: parsePositiveInteger(target.id, 'id') } as const
   const artifact = await readArtifact(metadata, reference, { project: null, now: now() })
   requireStandingSigner(context, signer, artifact.project)
