@@ -262,6 +262,23 @@ test('an issuer that none of its addresses answers for is reported with the reas
   ])
 })
 
+test('keys are found where the issuer publishes them now, if they are gone from where they were', async () => {
+  const own = await openServer({ TROVE_PUBLIC_URL: publicUrl, TROVE_OIDC: `${issuer.url}=*/*` })
+  onTestFinished(own.close)
+  const { keysUrl } = issuer
+  const statusNow = async (): Promise<number> => {
+    const json = { idToken: await issuer.sign(gitHubClaims), job: 'build' }
+    return (await own.send(path, { method: 'POST', token: null, json })).status
+  }
+  issuer.keysUrl = `${issuer.url}/gone`
+  try {
+    expect(await statusNow()).toBe(503)
+  } finally {
+    issuer.keysUrl = keysUrl
+  }
+  expect(await statusNow()).toBe(201)
+})
+
 test('keys are not fetched over an unprotected connection', async () => {
   const own = await openServer({ TROVE_PUBLIC_URL: publicUrl, TROVE_OIDC: `${issuer.url}=*/*` })
   const { keysUrl } = issuer

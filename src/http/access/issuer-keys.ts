@@ -1,5 +1,6 @@
 /** Verifies ID tokens with the public keys of their issuers. Keys are fetched on first use and
- *  cached; `jose` refetches them when a token names an unknown key, at most twice a minute. */
+ *  cached; `jose` refetches them when a token names an unknown key, at most twice a minute. Where
+ *  they are is looked up again when they cannot be fetched. */
 import {
   createRemoteJWKSet,
   customFetch,
@@ -10,7 +11,7 @@ import {
 } from 'jose'
 import * as z from 'zod'
 import type { Config } from '../../config/config.ts'
-import { storeError, unauthenticated } from '../../core/errors.ts'
+import { hasCode, storeError, unauthenticated } from '../../core/errors.ts'
 import { isProtected, type TrustedIssuer } from '../../core/access/trusted-issuers.ts'
 import { fetchBounded } from './bounded-fetch.ts'
 
@@ -77,7 +78,10 @@ export function createIdTokenVerifier(
         })
         return { claims: payload, trusted }
       } catch (error) {
-        throw verificationError(error, { issuer, audience })
+        const failure = verificationError(error, { issuer, audience })
+        // It may publish its keys elsewhere by now.
+        if (hasCode(failure, 'busy')) keySets.delete(trusted.issuer)
+        throw failure
       }
     },
   }
