@@ -44,9 +44,9 @@ function pointsOf(html: string): string[] {
 }
 
 test('a project without branches shows how to upload; one with branches suggests them', async () => {
-  expect(await open()).toContain(
-    'No recent upload names a branch (--branch). To upload an artifact',
-  )
+  const empty = await open()
+  expect(empty).toContain('No recent upload names a branch.')
+  expect(empty).toContain('--run RUN --branch BRANCH</pre>')
   await upload(2, { name: "a&'b", branch: '<i>x' })
   await upload(3, { name: 'fork', branch: 'main', query: '&event=pull_request' })
   const html = await open()

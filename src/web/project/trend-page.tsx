@@ -4,7 +4,7 @@ import { runPagePath } from '../../api/paths.ts'
 import { isLive } from '../../core/policy/retention.ts'
 import { formatSizeBytes, counted, formatDelta } from '../../core/units.ts'
 import type { Artifact, Project } from '../../metadata/metadata.ts'
-import { UploadHint } from '../parts/commands.tsx'
+import { Commands, uploadCommand } from '../parts/commands.tsx'
 import { Delta, SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { LinePlot } from '../parts/line-chart.tsx'
@@ -56,11 +56,10 @@ export function TrendPage(view: TrendView): Html {
 function Places({ project, places }: TrendView) {
   if (places.length === 0)
     return (
-      <UploadHint
-        reason="No recent upload names a branch (--branch)."
-        project={project.name}
-        run="RUN"
-      />
+      <>
+        <p>No recent upload names a branch. In a job whose environment does not name it, run</p>
+        <Commands text={`${uploadCommand(project.name, 'RUN')} --branch BRANCH`} />
+      </>
     )
   return (
     <>
