@@ -69,6 +69,7 @@ const files = {
   'wide.csv': `${'column,'.repeat(many)}end\n${'1,'.repeat(many)}2\n`,
   'long-cells.csv': `${cell(1)},b\n${cell(2)},d\n`,
   'even.csv': 'a,b\n1,2\n',
+  'uneven.csv': 'a,b,c\n1\n',
   'deep.jsonl': `${'['.repeat(5000)}${']'.repeat(5000)}\n{"a":1}\n`,
   'wide.jsonl': `[${'0,'.repeat(many)}0]\n`,
   'numbers.json': '{"id":12345678901234567890}',
@@ -137,6 +138,7 @@ test('long cells are cut until more is requested', async () => {
   expect(first).toContain(`<td>${cell(2).slice(0, 100)}…</td>`)
   expect(await pageOf('long-cells.csv', '?bytes=1048576')).toContain(`<td>${cell(2)}</td>`)
   expect(await pageOf('even.csv')).not.toContain('Show more')
+  expect(await pageOf('even.csv')).not.toContain('colspan')
 })
 
 test.each(['deep.jsonl', 'wide.jsonl'] as const)(
@@ -152,6 +154,10 @@ test.each(['deep.jsonl', 'wide.jsonl'] as const)(
     )
   },
 )
+
+test('a row of a table that ends early is as wide as the others', async () => {
+  expect(await pageOf('uneven.csv')).toContain('<td class="number">1</td><td colspan="2"></td>')
+})
 
 test('a table with only a heading has no rows', async () => {
   expect(await pageOf('headings.csv')).toContain('<caption>0 rows</caption>')

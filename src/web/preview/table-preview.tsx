@@ -47,6 +47,7 @@ export async function csvPreview(shown: ShownFile, text: string): Promise<Html> 
         {row.map((cell, index) => (
           <td class={isNumber[index] === true ? 'number' : undefined}>{cell}</td>
         ))}
+        {row.length < head.length && <td colspan={head.length - row.length}></td>}
       </tr>
     ),
   })
