@@ -10,7 +10,7 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { metadataContract } from './metadata-contract.ts'
 import { whileDiskRefuses } from '../refusing-disk.ts'
 import { findScans, firstSteps } from './query-plans.ts'
-import { addContents, copyOf, openSession, seedArtifact, seedRun } from './seed.ts'
+import { addContents, copyOf, openSession, packOf, seedArtifact, seedRun } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
@@ -248,6 +248,29 @@ test('rollups are counted in steps on one snapshot', async () => {
   const counted = metadata.reconcileRollups()
   await seedArtifact(metadata, run, { a: 'content' })
   expect(await counted).toEqual([])
+  expect(await metadata.reconcileRollups()).toEqual([])
+  await metadata.close()
+})
+
+test('the rollups of packs in each step are compared', async () => {
+  const path = await newDatabase()
+  const metadata = openSqliteMetadata({ path })
+  const session = await openSession(metadata, await seedRun(metadata))
+  const names: string[] = []
+  for (let n = 0; n < 120; n++) {
+    const { pack, copies } = packOf([copyOf(`copy ${n}`), copyOf(`other ${n}`)])
+    await metadata.addPack(session, pack, copies)
+    names.push(pack.name)
+  }
+  expect(await metadata.reconcileRollups()).toEqual([])
+  const wrong = [1, 49, 50, 51, 100, 120].map((id) => names[id - 1]!)
+  const database = new SqliteDatabase(path)
+  for (const name of wrong)
+    database.prepare('UPDATE packs SET live_count = 3 WHERE name = ?').run(name)
+  database.close()
+  expect(await metadata.reconcileRollups()).toEqual(
+    wrong.map((name) => ({ what: `live_count of pack ${name}`, stored: 3, counted: 2 })),
+  )
   expect(await metadata.reconcileRollups()).toEqual([])
   await metadata.close()
 })

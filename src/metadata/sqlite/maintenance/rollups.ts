@@ -4,8 +4,8 @@ import type { Drift, Metadata, PackOccupancy } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { onSnapshot } from '../connection/snapshot-reading.ts'
 
-/** A twentieth of a second. */
-const rowsPerStep = 10_000
+/** Rows per step, a twentieth of a second. Of packs, which can have thousands of copies, fewer. */
+const rowsPerStep = { artifacts: 10_000, blobs: 10_000, packs: 50 }
 
 const columns = {
   artifacts: 'artifacts',
@@ -116,30 +116,36 @@ async function countAll(
 ): Promise<Counts> {
   const artifacts = prepare<
     [number, number],
-    { id: number; scope: number; files: number; logicalBytes: number; newBytes: number }
+    Sums<'artifacts' | 'files' | 'logicalBytes' | 'newBytes'>
   >(
-    `SELECT a.id, a.project_id AS scope, m.file_count AS files, m.logical_bytes AS logicalBytes,
-       a.new_bytes AS newBytes
+    `SELECT a.project_id AS scope, count(*) AS artifacts, sum(m.file_count) AS files,
+       sum(m.logical_bytes) AS logicalBytes, sum(a.new_bytes) AS newBytes
      FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id
-     WHERE a.id > ? AND a.removed_at IS NULL ORDER BY a.id LIMIT ?`,
+     WHERE a.id > ? AND a.id <= ? AND a.removed_at IS NULL GROUP BY a.project_id`,
   )
-  const removed = prepare<[], { scope: number; removedBytes: number }>(
+  const removed = prepare<[number, number], Sums<'removedBytes'>>(
     `SELECT a.project_id AS scope, sum(m.logical_bytes) AS removedBytes
-     FROM artifacts a INDEXED BY artifacts_releasable CROSS JOIN manifests m ON m.id = a.manifest_id
-     WHERE a.releasable_at IS NOT NULL GROUP BY a.project_id`,
+     FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id
+     WHERE a.id > ? AND a.id <= ? AND +a.releasable_at IS NOT NULL GROUP BY a.project_id`,
   )
-  const blobs = prepare<[number, number], BlobRow>(
-    `SELECT b.id, b.project_id AS scope, b.size_bytes AS sizeBytes,
-       b.copy_stream_id IS NOT NULL AS hasCopy,
-       (SELECT json_group_array(DISTINCT r.project_id) FROM "references" r WHERE r.blob_id = b.id) AS projects
-     FROM blobs b WHERE b.id > ? ORDER BY b.id LIMIT ?`,
+  const chunks = prepare<[number, number], Sums<'chunkBytes'>>(
+    `SELECT project_id AS scope, sum(size_bytes) AS chunkBytes FROM blobs
+     WHERE id > ? AND id <= ? AND copy_stream_id IS NOT NULL GROUP BY project_id`,
   )
+  const uniqueIn = (scope: string, columns: string) =>
+    prepare<[number, number], Sums<'uniqueBytes'>>(
+      `SELECT ${scope} AS scope, sum(b.size_bytes) AS uniqueBytes
+       FROM (SELECT DISTINCT ${columns} FROM "references" INDEXED BY references_by_blob
+         WHERE blob_id > ? AND blob_id <= ?) r CROSS JOIN blobs b ON b.id = r.blob_id
+       GROUP BY 1`,
+    )
+  const unique = [uniqueIn('0', 'blob_id'), uniqueIn('r.project_id', 'blob_id, project_id')]
   const packs = prepare<[number, number], PackRow>(
     `SELECT p.id, p.name, p.size_bytes AS sizeBytes, p.copy_count AS copyCount, p.copy_bytes AS copyBytes,
        p.live_count AS storedCount, p.live_bytes AS storedBytes,
-       (SELECT count(*) FROM streams s WHERE s.pack_id = p.id) AS liveCount,
-       (SELECT coalesce(sum(s.length_bytes), 0) FROM streams s WHERE s.pack_id = p.id) AS liveBytes
-     FROM packs p WHERE p.id > ? ORDER BY p.id LIMIT ?`,
+       count(s.id) AS liveCount, coalesce(sum(s.length_bytes), 0) AS liveBytes
+     FROM packs p LEFT JOIN streams s ON s.pack_id = p.id
+     WHERE p.id > ? AND p.id <= ? GROUP BY p.id`,
   )
   const stored = prepare<[], Counts['stored'][number]>(
     `SELECT t.scope, p.owner_repo AS name,
@@ -157,26 +163,20 @@ async function countAll(
     if (sum === undefined) totals.set(scope, (sum = emptyTotals()))
     for (const [name, value] of Object.entries(what)) sum[name as keyof Totals] += value
   }
-  for await (const page of inPages(artifacts.all, step)) {
-    for (const { scope, files, logicalBytes, newBytes } of page) {
-      for (const each of [0, scope]) add(each, { artifacts: 1, files, logicalBytes, newBytes })
-    }
+  const addWithStore = ({ scope, ...what }: Sums<never>): void => {
+    for (const each of [0, scope]) add(each, what)
   }
-  for (const { scope, removedBytes } of removed.all()) {
-    for (const each of [0, scope]) add(each, { removedBytes })
+  for await (const ids of inPages(prepare, 'artifacts', step)) {
+    for (const sums of artifacts.all(...ids)) addWithStore(sums)
+    for (const sums of removed.all(...ids)) addWithStore(sums)
   }
-  for await (const page of inPages(blobs.all, step)) {
-    for (const row of page) {
-      const projects = JSON.parse(row.projects) as number[]
-      if (projects.length > 0) add(0, { uniqueBytes: row.sizeBytes })
-      for (const project of projects) add(project, { uniqueBytes: row.sizeBytes })
-      if (row.hasCopy === 0) continue
-      for (const each of [0, row.scope]) add(each, { chunkBytes: row.sizeBytes })
-    }
+  for await (const ids of inPages(prepare, 'blobs', step)) {
+    for (const sums of chunks.all(...ids)) addWithStore(sums)
+    for (const { scope, ...sums } of unique.flatMap((each) => each.all(...ids))) add(scope, sums)
   }
   const off: PackRow[] = []
-  for await (const page of inPages(packs.all, step)) {
-    for (const pack of page) {
+  for await (const ids of inPages(prepare, 'packs', step)) {
+    for (const pack of packs.all(...ids)) {
       add(0, { packs: 1, storedBytes: pack.sizeBytes, liveBytes: aliveBytes(pack) })
       if (pack.liveCount !== pack.storedCount || pack.liveBytes !== pack.storedBytes) off.push(pack)
     }
@@ -190,23 +190,21 @@ function aliveBytes({ sizeBytes, copyCount, copyBytes, liveCount, liveBytes }: P
   return liveBytes + Math.trunc(((sizeBytes - copyBytes) * liveCount) / copyCount)
 }
 
-interface BlobRow {
-  id: number
-  scope: number
-  sizeBytes: number
-  hasCopy: number
-  projects: string
-}
+type Sums<Name extends keyof Totals> = { scope: number } & Pick<Totals, Name>
 
-async function* inPages<Row extends { id: number }>(
-  page: (after: number, limit: number) => Row[],
+/** Yields ranges of ids, after one and up to another, that cover a table. */
+async function* inPages(
+  prepare: Connection['prepare'],
+  table: keyof typeof rowsPerStep,
   step: () => Promise<void>,
-): AsyncGenerator<Row[]> {
-  for (let after = 0; ;) {
-    const rows = page(after, rowsPerStep)
-    yield rows
+): AsyncGenerator<[after: number, upTo: number], void, undefined> {
+  const next = prepare<[number], { id: number }>(
+    `SELECT id FROM ${table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ${rowsPerStep[table] - 1}`,
+  )
+  for (let after = 0; after < Number.MAX_SAFE_INTEGER;) {
+    const upTo = next.get(after)?.id ?? Number.MAX_SAFE_INTEGER
+    yield [after, upTo]
     await step()
-    if (rows.length < rowsPerStep) return
-    after = rows.at(-1)!.id
+    after = upTo
   }
 }
