@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises'
 import SqliteDatabase from 'better-sqlite3'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { parseArtifactName } from '../../src/core/artifact.ts'
 import { type Digest, digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
@@ -9,6 +9,7 @@ import type { ArtifactFilter, RunFilter } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { metadataContract } from './metadata-contract.ts'
 import { whileDiskRefuses } from '../refusing-disk.ts'
+import { findBlob } from './find-blob.ts'
 import { findScans, firstSteps } from './query-plans.ts'
 import { addContents, copyOf, openSession, packOf, seedArtifact, seedRun } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
@@ -272,6 +273,37 @@ test('the rollups of packs in each step are compared', async () => {
     wrong.map((name) => ({ what: `live_count of pack ${name}`, stored: 3, counted: 2 })),
   )
   expect(await metadata.reconcileRollups()).toEqual([])
+  await metadata.close()
+})
+
+// Method: the clock moves by a millisecond with each look, so a transaction ends after a few steps.
+test('damage of a file of many removed artifacts is judged in short transactions', async () => {
+  const path = await newDatabase()
+  let statements = 0
+  let most = 0
+  const trace = (sql: string): void => {
+    statements = sql.startsWith('BEGIN') ? 0 : statements + 1
+    if (sql === 'COMMIT') most = Math.max(most, statements)
+  }
+  const metadata = openSqliteMetadata({ path, trace })
+  const run = await seedRun(metadata)
+  const ids: number[] = []
+  for (let n = 0; n < 150; n++) {
+    const files = { licence: 'in all', own: `own ${n}` }
+    ids.push((await seedArtifact(metadata, run, files, { name: `a${n}` })).id)
+  }
+  const end = { state: 'deleted', reason: 'test', now: 2500, undoMs: 9000 } as const
+  await metadata.removeArtifacts(ids.slice(0, -1), end)
+  const { copy } = (await findBlob(path, digestOf('in all')))!
+  let clock = 0
+  vi.spyOn(performance, 'now').mockImplementation(() => clock++)
+  onTestFinished(() => {
+    vi.restoreAllMocks()
+  })
+  most = 0
+  await metadata.markDamaged(copy!)
+  expect(most).toBeLessThan(150)
+  expect(await metadata.findArtifact(ids.at(-1)!)).toMatchObject({ state: 'damaged' })
   await metadata.close()
 })
 

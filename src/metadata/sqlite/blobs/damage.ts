@@ -21,6 +21,8 @@ export interface Damage extends Pick<Metadata, 'markDamaged'> {
 }
 
 const pageRows = 200
+/** Manifests looked at in one step. Those of removed artifacts hold none that is judged. */
+const pageManifests = 20
 /** Upper bound on counting the streams of a skeleton, to compare with the number of damaged
  *  streams. */
 const comparedMax = 4096
@@ -68,7 +70,8 @@ export function createDamage(connection: Connection): Damage {
   }
 }
 
-/** An artifact that holds a blob; also the cursor among such artifacts. */
+/** An artifact that holds a blob; also the cursor among such artifacts. With the id 0, only the
+ *  latter. */
 interface Holder {
   projectId: number
   manifestId: number
@@ -98,23 +101,25 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
      WHERE manifest_id = ? AND id > ? AND removed_at IS NULL ORDER BY id LIMIT ${pageRows}`,
   )
   const artifactsOfBlob = (blobId: number, last: Holder): Holder[] => {
-    for (let at: Holder | undefined = last; at !== undefined;) {
+    let at = last
+    for (let count = 0; count < pageManifests; count++) {
       const { projectId, manifestId, id } = at
       const rows = artifactsOfManifest.all(manifestId, id)
       if (rows.length > 0) return rows.map((row) => ({ projectId, manifestId, id: row.id }))
       const next = manifestAfter.get(blobId, projectId, manifestId)
-      at = next && { ...next, id: 0 }
+      if (next === undefined) return []
+      at = { ...next, id: 0 }
     }
-    return []
+    return [at]
   }
   const artifactsOfStream = prepare<[number, number], { id: number; contentId: number }>(
-    `SELECT a.id, k.content_id AS contentId
+    `SELECT iif(a.removed_at IS NULL, a.id, 0) AS id, k.content_id AS contentId
      FROM skeleton_streams k CROSS JOIN artifacts a ON a.content_id = k.content_id
-     WHERE k.stream_id = ? AND k.content_id > ? AND a.removed_at IS NULL
+     WHERE k.stream_id = ? AND k.content_id > ?
      ORDER BY k.content_id LIMIT ${pageRows}`,
   )
 
-  /** Calls `act` for every row, in short transactions. */
+  /** Calls `act` for every row that has an id, in short transactions. */
   const forEach = async <Row extends { id: number }>(
     page: (last: Row | undefined) => Row[],
     act: (id: number) => void,
@@ -126,7 +131,7 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
       if (at === rows.length) [rows, at] = [page(last), 0]
       last = rows[at++] ?? last
       if (rows.length === 0) return false
-      act(last!.id)
+      if (last!.id > 0) act(last!.id)
       return true
     }
     while (stageSteps(step)) await turn()
