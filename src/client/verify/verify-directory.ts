@@ -18,6 +18,7 @@ import { hashColumns } from '../files/file-tasks.ts'
 import { tryLstat } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
 import { isMode } from '../files/system.ts'
+import { untilAborted } from '../files/until-aborted.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import type { Attestation } from './attestation.ts'
 import {
@@ -65,7 +66,7 @@ export async function verifyDirectory(
   options: VerifyOptions & { signal: AbortSignal },
 ): Promise<VerifyResult> {
   const { directory, paths = [], extra = false, signal } = options
-  const artifact = await options.artifact
+  const artifact = await untilAborted(Promise.resolve(options.artifact), signal)
   if (extra && paths.length > 0) {
     // Paths that the globs leave out may be in the directory on purpose.
     throw invalidRequest('paths', 'extra paths can only be found when all paths are compared')
