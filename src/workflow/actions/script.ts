@@ -3,12 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { placeScript, planShell } from '../step/shell.ts'
-import {
-  processEnvironment,
-  runStepProcess,
-  StepFailure,
-  type StepBody,
-} from '../step/step-body.ts'
+import { runStepProcess, searchPathOf, StepFailure, type StepBody } from '../step/step-body.ts'
 import { evaluateText } from '../file/template.ts'
 import type { RunStep } from '../file/workflow-file.ts'
 
@@ -30,7 +25,8 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
   const stats = await stat(at).catch(() => undefined)
   if (stats?.isDirectory() !== true)
     throw new StepFailure(`The working directory '${at}' does not exist or is not a directory`)
-  const plan = await planShell(shell, text, processEnvironment(body))
+  // As on a runner, a PATH that the workflow sets is for the script only.
+  const plan = await planShell(shell, text, searchPathOf(job, job.engine.environment['PATH']))
   const path = join(temporary, `${randomUUID()}${plan.extension}`)
   await writeFile(path, plan.script)
   const args = placeScript(plan.args, path)
@@ -39,7 +35,7 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
   log.say(`shell: ${[plan.command, ...plan.args].join(' ')}`, 'command')
   log.endGroup()
   const { exitCode, signal } = await runStepProcess(body, {
-    command: plan.command,
+    command: plan.program,
     args,
     directory: at,
     variables: {},

@@ -4,7 +4,10 @@ import { access, constants } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
 
 export interface ShellCommand {
+  /** Name of the program, as shown. */
   command: string
+  /** Path of the program. */
+  program: string
   args: string[]
   /** File name extension of the script, including the dot. */
   extension: string
@@ -41,18 +44,20 @@ const shells = new Map<string, Shell>([
 
 /** Returns the command for `script`, to be completed by `placeScript`. `shell` is a name in the
  *  table or a custom command with `{0}`; undefined means bash without pipefail, or sh if there is
- *  no bash. Throws an Error that names the shell when it is not installed. */
+ *  no bash. Throws an Error that names the shell when it is not among the directories of
+ *  `searchPath`. */
 export async function planShell(
   shell: string | undefined,
   script: string,
-  environment: Record<string, string>,
+  searchPath: string,
 ): Promise<ShellCommand> {
   const { programs, args, extension } =
     shells.get((shell ?? '').toLowerCase()) ?? customShell(shell ?? '')
   for (const command of programs) {
-    if (!(await isInstalled(command, environment))) continue
+    const program = await findProgram(command, searchPath)
+    if (program === undefined) continue
     const wrapped = extension === powerShell ? wrapPowerShell(script) : script
-    return { command, args, extension, script: wrapped }
+    return { command, program, args, extension, script: wrapped }
   }
   throw new Error(`shell ${JSON.stringify(programs[0])} is not installed on this machine`)
 }
@@ -85,17 +90,17 @@ function splitWords(text: string): string[] {
   return [...text.matchAll(/(?:"[^"]*"|[^\s"])+/g)].map(([word]) => word.replaceAll('"', ''))
 }
 
-/** Returns whether a program is on the PATH of `environment`. */
-async function isInstalled(name: string, environment: Record<string, string>): Promise<boolean> {
+/** Returns the absolute path of a program in one of the directories. */
+async function findProgram(name: string, searchPath: string): Promise<string | undefined> {
   const candidates = name.includes('/')
-    ? [name].filter(isAbsolute)
-    : (environment.PATH ?? '').split(delimiter).map((directory) => join(directory, name))
-  for (const candidate of candidates) {
+    ? [name]
+    : searchPath.split(delimiter).map((directory) => join(directory, name))
+  for (const candidate of candidates.filter(isAbsolute)) {
     const runnable = await access(candidate, constants.X_OK).then(
       () => true,
       () => false,
     )
-    if (runnable) return true
+    if (runnable) return candidate
   }
-  return false
+  return undefined
 }

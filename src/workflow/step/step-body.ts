@@ -121,9 +121,7 @@ export function processEnvironment(body: StepBody): Record<string, string> {
   const merged: Record<string, string> = { CI: 'true', ...engine.environment, ...body.env }
   return {
     ...merged,
-    PATH: [...job.path.toReversed(), merged['PATH'] ?? '']
-      .filter((part) => part !== '')
-      .join(delimiter),
+    PATH: searchPathOf(job, merged['PATH']),
     GITHUB_ACTIONS: 'true',
     ...githubVariables(stepGithub(job, scope, body.id)),
     ...runnerVariables(job.runner),
@@ -131,6 +129,11 @@ export function processEnvironment(body: StepBody): Record<string, string> {
     AGENT_TOOLSDIRECTORY: job.directories.toolCache,
     RUNNER_TRACKING_ID: job.marker,
   }
+}
+
+/** Returns `base` after the directories that steps of the job have added. */
+export function searchPathOf({ path }: JobState, base = ''): string {
+  return [...path.toReversed(), base].filter((part) => part !== '').join(delimiter)
 }
 
 function applyCommands(body: StepBody, commands: FileCommands): Record<string, string> {
