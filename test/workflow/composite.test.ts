@@ -150,3 +150,22 @@ test('steps of composite actions in each other have the id of the step of the jo
   const run = await place.run(oneJob('- {id: one, uses: $/d}\n- {id: two, uses: $/c}'))
   expect(run.log('job').match(/^is .*/gm)).toEqual(['is one one []', 'is two two []'])
 })
+
+test('the log of a composite action has one group per step, with the script in it', async () => {
+  const place = await createPlayground()
+  await writeComposite(place, ['{name: one, shell: sh, run: echo 1}', '{name: two, uses: $/d}'])
+  await place.write(
+    'd/action.yml',
+    "name: D\ndescription: d\nruns:\n  using: composite\n  steps: [{shell: sh, run: 'echo 2'}]\n",
+  )
+  await place.run(oneJob('- uses: $/c'))
+  const shown = place.events.flatMap((event) => {
+    if (event.type === 'group-started') return [`> ${event.title}`]
+    if (event.type === 'group-finished') return ['<']
+    return event.type === 'line' ? [event.text] : []
+  })
+  expect(shown).toEqual([
+    ...['> one', 'echo 1', 'shell: sh -e {0}', '<', '1'],
+    ...['> two', '<', '> Run echo 2', 'echo 2', 'shell: sh -e {0}', '<', '2'],
+  ])
+})

@@ -30,7 +30,8 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
   const path = join(temporary, `${randomUUID()}${plan.extension}`)
   await writeFile(path, plan.script)
   const args = placeScript(plan.args, path)
-  log.startGroup(body.name)
+  // A step of a composite action already has a group of its name.
+  if (scope.depth === 0) log.startGroup(body.name)
   log.say(text.trimEnd(), 'command')
   log.say(`shell: ${[plan.command, ...plan.args].join(' ')}`, 'command')
   log.endGroup()
