@@ -118,8 +118,8 @@ function createBody(
         run: async (openLog) => {
           // It sees the steps and inputs of its own scope, but runs at the end of the job.
           const { status, cancel, halt } = job.scope
-          const own = { scope: { ...scope, status, cancel, halt }, openLog, condition, name }
-          return await perform({ ...task, ...own, prefix: 'Post ', work: later })
+          const at = { scope: { ...scope, status, cancel, halt }, openLog, condition }
+          return await perform({ ...task, ...at, prefix: 'Post ', name, work: later })
         },
       })
     },
