@@ -77,17 +77,26 @@ export const jobsFlag = {
 export const pathGlobsFlag = {
   value: 'GLOB',
   repeats: true,
-  read: (text: string, name: string): string => {
+  read: (text: string): string => {
     // Entry paths have slashes on every system.
-    const glob = withSlashes(filled(text, name))
+    const glob = withSlashes(text)
     compilePathGlobs([glob])
     return glob
   },
 } as const
 
 /** Values that may not be empty, by their name in help: an empty one would mean something else,
- *  such as the working directory or every address. */
-const neverEmpty: ReadonlySet<string | null> = new Set(['DIR', 'FILE', 'HOST'])
+ *  such as the working directory, every address or everything. */
+const neverEmpty: ReadonlySet<string | null> = new Set([
+  'DIR',
+  'FILE',
+  'GLOB',
+  'GLOBS',
+  'HOST',
+  'PATH',
+  'REF',
+  'TEXT',
+])
 
 /** Returns undefined when help is asked for. Errors: UsageError, invalid_request. */
 export function parseFlags<F extends Flags>(

@@ -108,6 +108,7 @@ function loaded(summary: string, command: Command): Listed {
 export function commandNamed(commands: Commands, name: string): Listed {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command !== undefined) return command
+  if (name.startsWith('-')) throw new UsageError(`flags such as ${name} go after the command`)
   const meant = suggestion(name, Object.keys(commands))
   const unknown = `unknown command ${JSON.stringify(name)}`
   throw new UsageError(meant === undefined ? unknown : `${unknown}; ${meant}`)

@@ -86,6 +86,7 @@ test.each([
   [['uplaod', 'x'], 'unknown command "uplaod"; did you mean upload?'],
   [['help', 'lst'], 'unknown command "lst"; did you mean list?'],
   [['purge'], 'unknown command "purge"'],
+  [['--json', 'list'], 'flags such as --json go after the command'],
   // Terminal control sequences are not echoed.
   [['x\u009b2J'], 'unknown command "x\ufffd2J"'],
   [['upload', '--overwrit', 'x', 'y'], 'unknown flag --overwrit; did you mean --overwrite?'],
@@ -130,6 +131,14 @@ test.each([
   [['download', '1/docs', ''], 'empty argument'],
   [['list', '--branch', ''], '--branch is empty'],
   [['search', '*', '--name', ''], '--name is empty'],
+  [['projects', '--name', ''], '--name is empty'],
+  [['jobs', '--cancel', ''], '--cancel is empty'],
+  [['revoke', '--id', ''], '--id is empty'],
+  [['audit', '--token-id', ''], '--token-id is empty'],
+  [['secrets', '1/docs', '--dismiss', ''], '--dismiss is empty'],
+  [['token', '--projects', ''], '--projects is empty'],
+  [['download', '--run', '1', '--pattern', ''], '--pattern is empty'],
+  [['why', '1/docs', '--against', ''], '--against is empty'],
   [['download', '1/docs', 'site', '--path', ''], '--path is empty'],
 ])('%j is rejected: an unset variable would change its meaning', async (words, what) => {
   const { status, stderr } = await runTroveInside(words)

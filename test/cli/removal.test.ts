@@ -237,7 +237,7 @@ describe('trove expire', () => {
     const far = await trove('expire', `${run}/build`, '--in', '3650d', '--json')
     const { expiresAt } = JSON.parse(far.text) as { expiresAt: string }
     expect(Date.parse(expiresAt)).toBe(server.clock.now + 400 * 86_400_000)
-    expect(far.stderr).toMatch(/ expires at 20\S+Z, in 400 days, the longest allowed\n$/)
+    expect(far.stderr).toMatch(/ expires at 20\S+Z \(in 400 days, the longest allowed\)\n$/)
     expect((await trove('expire', `${run}/build`, '--in', '400d')).stderr).toMatch(/Z\n$/)
     const dry = await trove('expire', `${run}/build`, '--in', '5000d', '-n', '--json')
     expect(JSON.parse(dry.text)).toMatchObject({ expiresAt })

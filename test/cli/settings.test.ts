@@ -66,7 +66,8 @@ test('changes what is given, leaves the rest, and resets to the server', async (
 
 test.each([
   [['--quota', '5 apples'], 2, '--quota must be a size such as 500MB or 64GiB, or default'],
-  [['--retention-days', '0'], 2, '--retention-days must be a number of days, or default'],
+  [['--retention-days', '0'], 2, '--retention-days must be a number of days, at most 36500'],
+  [['--retention-max-days', '36501'], 2, '--retention-max-days must be a number of days, at most'],
   [['--strict', 'yes'], 2, '--strict must be on, off or default'],
   [['--keep-latest', 'none', '--keep-latest', 'a'], 2, '--keep-latest none cannot be combined'],
   [['--keep-latest', ''], 2, '--keep-latest is empty'],

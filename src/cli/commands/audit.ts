@@ -5,7 +5,7 @@ import { auditPath } from '../../api/paths.ts'
 import { listItems, takeFirst } from '../../client/list-items.ts'
 import { actKinds } from '../../core/audit.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
-import { limitFlag, serverFlags } from '../arguments.ts'
+import { filled, limitFlag, serverFlags } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
@@ -23,7 +23,11 @@ const flags = {
     help: `only acts of this kind: ${actKinds.join(', ')}`,
   },
   artifact: { value: 'ID', read: parsePositiveInteger, help: 'only acts on this artifact' },
-  'token-id': { value: 'ID', help: 'only acts by this token or on it; the first 8 digits suffice' },
+  'token-id': {
+    value: 'ID',
+    read: filled,
+    help: 'only acts by this token or on it; the first 8 digits suffice',
+  },
   since: {
     value: 'TIME',
     read: parseSince,

@@ -39,7 +39,7 @@ export const expireCommand: Command<typeof flags> = {
     const verb = dryRun ? 'would expire' : 'expires'
     const longestMs = artifact.expiresInSecondsMax * 1000
     const longest =
-      delayMs > longestMs ? `, in ${formatPeriod(longestMs)}, the longest allowed` : ''
+      delayMs > longestMs ? ` (in ${formatPeriod(longestMs)}, the longest allowed)` : ''
     const summary = `${printable(artifact.name)} ${verb} at ${artifact.expiresAt}${longest}${heldUpBy(artifact)}`
     await write(stderr, `id:${artifact.id} ${summary}\n`)
   },

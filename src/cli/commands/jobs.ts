@@ -4,14 +4,16 @@ import { minuteOf } from '../../api/audit-words.ts'
 import { jobPath, jobsPath } from '../../api/paths.ts'
 import { listItems, takeFirst } from '../../client/list-items.ts'
 import { requestJson } from '../../client/transport/http.ts'
-import { limitFlag, serverFlags } from '../arguments.ts'
+import { filled, limitFlag, serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
+const { project: _project, ...withoutProject } = serverFlags
+
 const flags = {
-  ...serverFlags,
-  cancel: { value: 'ID', help: 'cancel this job; what it has done stays done' },
+  ...withoutProject,
+  cancel: { value: 'ID', read: filled, help: 'cancel this job; what it has done stays done' },
   limit: limitFlag,
 } as const
 

@@ -2,7 +2,7 @@
 import type { WireRevokedToken, WireRevokedTokens } from '../../api/token-messages.ts'
 import { revocationPath } from '../../api/paths.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
-import { serverFlags, UsageError } from '../arguments.ts'
+import { filled, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { describeGrant } from '../login/current-token.ts'
 import { write, writeJson } from '../output/output.ts'
@@ -11,7 +11,11 @@ import { readTokenFrom } from '../login/token-input.ts'
 
 const flags = {
   ...serverFlags,
-  id: { value: 'ID', help: 'revoke the token with this id, as shown by `trove token list`' },
+  id: {
+    value: 'ID',
+    read: filled,
+    help: 'revoke the token with this id, as shown by `trove token list`',
+  },
   project: { value: 'O/R', help: 'revoke all tokens of this project minted until now' },
 } as const
 

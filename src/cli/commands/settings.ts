@@ -3,7 +3,7 @@ import type { WireProject } from '../../api/admin-messages.ts'
 import { projectApiPath } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import { formatExactSize, parseSizeBytes } from '../../core/units.ts'
-import { filled, serverFlags, UsageError } from '../arguments.ts'
+import { serverFlags, UsageError } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
 import { readCurrentToken } from '../login/current-token.ts'
 import { printable, write, writeJson } from '../output/output.ts'
@@ -49,7 +49,6 @@ const flags = {
   'keep-latest': {
     value: 'GLOB',
     repeats: true,
-    read: filled,
     help: 'BRANCH/NAME whose latest artifact does not expire; replaces all such globs; none for no glob',
   },
 } as const
@@ -144,8 +143,11 @@ function quotaBytes(text: string, name: string): number {
   throw new UsageError(`${name} must be ${accepted}, got ${JSON.stringify(text)}`)
 }
 
-/** The server checks the bounds. Errors: UsageError. */
+/** Errors: UsageError. */
 function days(text: string, name: string): number {
-  if (/^\d{1,5}(?:\.\d{1,6})?$/.test(text) && Number(text) > 0) return Number(text)
-  throw new UsageError(`${name} must be a number of days, or default, got ${JSON.stringify(text)}`)
+  const count = /^\d{1,5}(?:\.\d{1,6})?$/.test(text) ? Number(text) : 0
+  if (count > 0 && count <= 36_500) return count
+  throw new UsageError(
+    `${name} must be a number of days, at most 36500, or default, got ${JSON.stringify(text)}`,
+  )
 }
