@@ -13,7 +13,7 @@ import { UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
 import type { LocalStore } from '../maintenance/local-store.ts'
-import { unlessUnread, write, writeJson } from '../output/output.ts'
+import { write, writeJson } from '../output/output.ts'
 
 const log = createLog('error')
 
@@ -34,9 +34,8 @@ export const snapshotCommand: Command<typeof maintenanceFlags> = {
       local: snapshotOf,
       describeProgress: (progress) => describe(progress, ' sent'),
     })
-    await unlessUnread(
-      given.json ? writeJson(stdout, report) : write(stdout, `${describe(report)}\n`),
-    )
+    if (given.json) await writeJson(stdout, report)
+    else await write(stdout, `${describe(report)}\n`)
   },
 }
 
