@@ -103,6 +103,8 @@ test.each([
 
 test.each([
   [['list', '--constructor'], 'unknown flag --constructor'],
+  // Maintenance is of the whole server.
+  [['jobs', '--project', 'a/b'], 'unknown flag --project'],
   [['list', '--json=no'], '--json takes no value'],
   [['expire', '42/build', '--in'], '--in needs a value: TIME'],
   [
