@@ -61,7 +61,7 @@ export const collectionSchema = z
       description:
         'Logical bytes of deleted artifacts that can still be restored, and hold their space until they cannot: after the collection, or of a dry run before it.',
     }),
-    crampedBytes: bytes.meta({
+    noRoomBytes: bytes.meta({
       description:
         'Bytes that stay because the disk has no room to rewrite the packs that hold them; a dry run assumes that it has.',
     }),

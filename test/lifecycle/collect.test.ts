@@ -150,12 +150,12 @@ test('a dead pack makes room for rewriting others, which waits until there is ro
   await addDeadPack()
   const waiting = await collectNow(store.ports, { hasRoom: async () => false })
   expect(waiting).toMatchObject({ rewrittenPacks: 0, removedPacks: 1 })
-  expect(waiting.crampedBytes).toBeGreaterThan(100_000)
+  expect(waiting.noRoomBytes).toBeGreaterThan(100_000)
   await addDeadPack()
   const before = await store.packBytes()
   const hasRoom = async (): Promise<boolean> => (await store.packBytes()) <= before - 100_000
   const done = await collectNow(store.ports, { hasRoom })
-  expect(done).toMatchObject({ rewrittenPacks: 1, removedPacks: 2, crampedBytes: 0 })
+  expect(done).toMatchObject({ rewrittenPacks: 1, removedPacks: 2, noRoomBytes: 0 })
 })
 
 test('a lost pack does not end a round, and its contents are known to be damaged', async () => {

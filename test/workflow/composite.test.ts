@@ -165,7 +165,17 @@ test('the log of a composite action has one group per step, with the script in i
     return event.type === 'line' ? [event.text] : []
   })
   expect(shown).toEqual([
-    ...['> one', 'echo 1', 'shell: sh -e {0}', '<', '1'],
-    ...['> two', '<', '> Run echo 2', 'echo 2', 'shell: sh -e {0}', '<', '2'],
+    '> one',
+    'echo 1',
+    'shell: sh -e {0}',
+    '<',
+    '1',
+    '> two',
+    '<',
+    '> Run echo 2',
+    'echo 2',
+    'shell: sh -e {0}',
+    '<',
+    '2',
   ])
 })

@@ -72,7 +72,7 @@ function describe(
   collection: WireCollection,
   { now, dryRun }: { now: boolean; dryRun: boolean },
 ): string {
-  const { expired, deletedArtifacts, waitingBytes, waitingPacks, restorableBytes, crampedBytes } =
+  const { expired, deletedArtifacts, waitingBytes, waitingPacks, restorableBytes, noRoomBytes } =
     collection
   const lines = [
     `${dryRun ? 'would expire' : 'expired'} ${counted(expired, 'artifact')}`,
@@ -84,9 +84,9 @@ function describe(
     // Without `--now` each dead pack waits for its grace period, and nothing can be done about it.
     if (now) lines.push(...waitingPacks.map((name) => `  pack ${name}`))
   }
-  if (crampedBytes > 0)
+  if (noRoomBytes > 0)
     lines.push(
-      `not freed: ${formatSizeBytes(crampedBytes)}, because the disk has no room to rewrite the packs that hold them; make room, or lower TROVE_MIN_FREE`,
+      `not freed: ${formatSizeBytes(noRoomBytes)}, because the disk has no room to rewrite the packs that hold them; make room, or lower TROVE_MIN_FREE`,
     )
   if (restorableBytes > 0 && !now && !dryRun)
     lines.push(

@@ -51,7 +51,7 @@ export interface Collection {
   restorableBytes: number
   /** Pack bytes that stay because the disk has no room to rewrite their packs; a plan assumes that
    *  it has. */
-  crampedBytes: number
+  noRoomBytes: number
   removedBlobs: number
   removedPacks: number
   rewrittenPacks: number
@@ -143,7 +143,7 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   // Packs that are dead as a whole go before anything is written, so that a full disk gains room.
   addRemoved(result, await removeDeadPacks(ports, graceMs))
   report()
-  result.crampedBytes = await compact(ports, options, ({ rewrittenPacks, writtenBytes }) => {
+  result.noRoomBytes = await compact(ports, options, ({ rewrittenPacks, writtenBytes }) => {
     result.rewrittenPacks += rewrittenPacks
     result.freedBytes -= writtenBytes
     report()
@@ -173,7 +173,7 @@ function emptyCollection(): Collection {
     waitingBytes: 0,
     waitingPacks: [],
     restorableBytes: 0,
-    crampedBytes: 0,
+    noRoomBytes: 0,
     removedBlobs: 0,
     removedPacks: 0,
     rewrittenPacks: 0,
@@ -202,7 +202,7 @@ async function addHeld(
 }
 
 /** `onRewritten` is called after each batch of packs; all of them can take hours. Returns
- *  `Collection.crampedBytes`. */
+ *  `Collection.noRoomBytes`. */
 async function compact(
   ports: LifecyclePorts,
   options: CollectOptions,
@@ -221,12 +221,12 @@ async function compact(
   for (const pack of planMerge(tiny)) packs.set(pack.id, pack)
   const isOpen = (batch: readonly PackOccupancy[]): boolean =>
     sumBytes(batch) < limits.packTargetBytes
-  let crampedBytes = 0
+  let noRoomBytes = 0
   for (const batch of groupsOf([...packs.values()], isOpen)) {
     if (await options.hasRoom(sumBytes(batch))) onRewritten(await compactPacks(ports, batch, pace))
-    else crampedBytes += sumDeadBytes(batch)
+    else noRoomBytes += sumDeadBytes(batch)
   }
-  return crampedBytes
+  return noRoomBytes
 }
 
 function sumBytes(packs: readonly PackOccupancy[]): number {

@@ -120,7 +120,7 @@ const figureNames: Record<string, string> = {
   freedBytes: 'Freed',
   waitingBytes: 'Waiting for a grace period or a reader',
   restorableBytes: 'Deleted artifacts that can still be restored',
-  crampedBytes: 'Not freed, for lack of room to rewrite packs',
+  noRoomBytes: 'Not freed, for lack of room to rewrite packs',
   removedBlobs: 'Blobs removed',
   removedPacks: 'Packs removed',
   rewrittenPacks: 'Packs rewritten',
