@@ -115,13 +115,14 @@ export async function readFileEntry(
   path: string,
 ): Promise<StoredFile> {
   const found = await reader.findEntry(artifact.id, path)
-  if (found?.entry.kind !== 'file') throw noSuchFile(artifact, path, found?.entry)
+  if (found === undefined) throw noSuchPath(artifact, path)
+  if (found.entry.kind !== 'file') throw noSuchFile(artifact, path, found.entry)
   return found.entry
 }
 
-function noSuchFile(artifact: { name: string }, path: string, instead?: StoredEntry): Error {
+function noSuchFile(artifact: { name: string }, path: string, instead: StoredEntry): Error {
   const message = `artifact ${artifact.name} has no file ${JSON.stringify(path)}`
-  const linked = instead?.kind === 'symlink' ? `: it is a symlink to ${instead.target}` : ''
+  const linked = instead.kind === 'symlink' ? `: it is a symlink to ${instead.target}` : ''
   return notFound(path, message + linked)
 }
 

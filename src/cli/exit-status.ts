@@ -115,7 +115,7 @@ export function hintFor(error: unknown): string | undefined {
   if (hasCode(error, 'unauthenticated') && error.details.reason === asleep) return undefined
   // Not all that is forbidden is so because of the token: an artifact can be kept.
   if (hasCode(error, 'forbidden') && !error.message.includes('token')) return undefined
-  if (hasCode(error, 'not_found') && /^artifact .* has no "/.test(error.message))
+  if (hasCode(error, 'not_found') && /^artifact .* has no (?:file )?"/.test(error.message))
     return '`trove ls REF` lists what it has, and `trove ls -R REF` what its directories have.'
   // The server asks for a project as its API names one.
   const lacksProject = hasCode(error, 'invalid_request') && error.details.field === 'project'

@@ -110,6 +110,7 @@ test('a round that finds nothing to do reports nothing, nor does its dry run', a
     waitingBytes: 0,
     waitingPacks: [],
     restorableBytes: 0,
+    noRoomBytes: 0,
     removedBlobs: 0,
     removedPacks: 0,
     rewrittenPacks: 0,
