@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectEarly } from '../../src/client/transport/agents.ts'
 import { type Answer, exchange } from '../../src/client/transport/answer.ts'
+import { readBody } from '../../src/client/transport/body-reader.ts'
 import { requestBytes } from '../../src/client/transport/http.ts'
 import { listen } from './listen.ts'
 
@@ -69,6 +70,20 @@ test('requests one after the other share a connection, those that are retried in
     expect(String(await requestBytes({ url, token: null }, { path: '/' }))).toBe('x')
   expect([count, all()]).toEqual([24, 1])
   expect(warnings).toEqual([])
+})
+
+test('the end of a call leaves the connection of a response that was received in full', async () => {
+  const { url, all } = await serve((_request, response) => response.end('x'))
+  const asked = { url: new URL(url), method: 'GET', headers: {}, body: undefined }
+  for (let left = 3; left > 0; left--) {
+    const call = new AbortController()
+    const answer = await exchange({ ...asked, signal: call.signal })
+    expect(String(await readBody({ url }, answer, async (body) => await body.take(1)))).toBe('x')
+    call.abort()
+    // Node's errors of a connection come in the next turn.
+    await sleep(1)
+  }
+  expect(all()).toBe(1)
 })
 
 test('a body that fails closes its connection', async () => {
