@@ -1,9 +1,13 @@
 /** Which packs are rewritten because of their dead bytes. */
 import { expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
 import {
   type CompactionReach,
   createRewriteChoice,
 } from '../../src/lifecycle/collect/compaction-plan.ts'
+import { tinyPacks } from '../../src/lifecycle/collect/wasteful-packs.ts'
+import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
+import type { PackOccupancy } from '../../src/metadata/metadata.ts'
 import { collectInBackground } from './collection.ts'
 import { openStore } from '../ingest/open-store.ts'
 import { pseudoRandom } from '../client/tree.ts'
@@ -64,4 +68,29 @@ test('a scheduled round rewrites a pack that is a third dead, unless the store h
   const third = await put('third', ['q', 'r', 's'])
   await put('fourth', ['q', 'r'])
   expect(await collectWithout(third)).toBe(0)
+})
+
+/** Ids of the tiny packs that one round takes, of packs with so many live copies each. */
+async function merged(liveCounts: readonly number[], gone: readonly number[] = []): Promise<number[]> {
+  const packs = liveCounts.map((liveCount, at) => ({ id: at + 1, liveCount }) as PackOccupancy)
+  const listWastefulPacks = async (
+    _waste: string,
+    { after, limit }: { after: number; limit: number },
+  ): Promise<PackOccupancy[]> => await Promise.resolve(packs.slice(after, after + limit))
+  const ports = { metadata: { listWastefulPacks } } as unknown as LifecyclePorts
+  const aliveIn = ({ id, liveCount }: PackOccupancy): number => (gone.includes(id) ? 0 : liveCount)
+  const ids: number[] = []
+  for await (const { id } of tinyPacks(ports, aliveIn)) ids.push(id)
+  return ids
+}
+
+test('a round takes tiny packs until they hold enough copies, but enough packs to merge', async () => {
+  const half = limits.tinyCopiesMax / 2
+  const least = limits.tinyPacksMin
+  expect(await merged(Array(least + 5).fill(half))).toHaveLength(least)
+  expect(await merged([...Array(least).fill(1), half, half, half])).toHaveLength(least + 2)
+  const most = limits.tinyPacksMax
+  expect(await merged(Array(most + 5).fill(1))).toHaveLength(most)
+  // What is about to die is not merged.
+  expect(await merged(Array(most + 5).fill(1), [1, 2])).toHaveLength(most + 2)
 })

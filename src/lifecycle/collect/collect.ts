@@ -12,7 +12,7 @@ import { forgetHistory } from './forget-history.ts'
 import { packsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import { endSessions, mustWait, type RemovedPacks, removeDeadPacks, sweepBlobs } from './sweep.ts'
-import { listWasteful, packsToRewrite } from './wasteful-packs.ts'
+import { listWasteful, packsToRewrite, tinyPacks } from './wasteful-packs.ts'
 
 /** Reach `now` waits for no grace period, and rewrites every pack more than a twentieth dead. */
 export interface CollectOptions {
@@ -86,13 +86,8 @@ export async function planCollection(
   }
   for await (const pack of listWasteful(ports, 'partlyDead')) look(pack)
   const tiny: DyingPack[] = []
-  let survivors = 0
-  for await (const pack of listWasteful(ports, 'tiny')) {
+  for await (const pack of tinyPacks(ports, (pack) => survivorsOf(look(pack))))
     tiny.push(look(pack))
-    if (survives(tiny.at(-1)!)) survivors += 1
-    // The rest is left for later rounds.
-    if (survivors === limits.tinyPacksMax) break
-  }
   const figures = await metadata.figures()
   const liveBytes = figures.liveBytes - dyingBytesOf(packs)
   const plan = planCompaction(dying.values(), { reach, tiny, liveBytes })
@@ -214,10 +209,7 @@ async function compact(
   const packs = new Map<number, PackOccupancy>()
   for (const pack of await packsToRewrite(ports, options.reach)) packs.set(pack.id, pack)
   const tiny: PackOccupancy[] = []
-  for await (const pack of listWasteful(ports, 'tiny')) {
-    tiny.push(pack)
-    if (tiny.length === limits.tinyPacksMax) break
-  }
+  for await (const pack of tinyPacks(ports, ({ liveCount }) => liveCount)) tiny.push(pack)
   for (const pack of planMerge(tiny)) packs.set(pack.id, pack)
   const isOpen = (batch: readonly PackOccupancy[]): boolean =>
     sumBytes(batch) < limits.packTargetBytes
@@ -233,8 +225,8 @@ function sumBytes(packs: readonly PackOccupancy[]): number {
   return packs.reduce((sum, pack) => sum + pack.liveBytes, 0)
 }
 
-function survives(pack: DyingPack): boolean {
-  return pack.liveCount > pack.dyingCount
+function survivorsOf({ liveCount, dyingCount }: DyingPack): number {
+  return liveCount - dyingCount
 }
 
 /** Bytes of packs without live copies, and of those among them that nothing holds. */

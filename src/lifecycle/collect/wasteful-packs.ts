@@ -1,4 +1,5 @@
 /** Finds the packs that waste space. */
+import { limits } from '../../core/limits.ts'
 import type { PackOccupancy } from '../../metadata/metadata.ts'
 import { type CompactionReach, createRewriteChoice, isWasteful } from './compaction-plan.ts'
 import { packsFrom } from '../pages.ts'
@@ -11,6 +12,25 @@ export function listWasteful(
   return packsFrom({ id: 0 }, ({ id: after }, limit) =>
     metadata.listWastefulPacks(waste, { after, limit }),
   )
+}
+
+/** The tiny packs that one round merges, oldest first, if they are enough: bounded in those of which
+ *  something stays alive, and in the copies that do, `aliveIn` a pack. Later rounds take the
+ *  rest. */
+export async function* tinyPacks(
+  ports: LifecyclePorts,
+  aliveIn: (pack: PackOccupancy) => number,
+): AsyncGenerator<PackOccupancy, void, undefined> {
+  let packs = 0
+  let copies = 0
+  for await (const pack of listWasteful(ports, 'tiny')) {
+    const alive = aliveIn(pack)
+    if (alive > 0) packs += 1
+    copies += alive
+    yield pack
+    if (packs === limits.tinyPacksMax) return
+    if (packs >= limits.tinyPacksMin && copies >= limits.tinyCopiesMax) return
+  }
 }
 
 /** The packs to rewrite because of their dead bytes. */
