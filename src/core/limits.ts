@@ -263,8 +263,8 @@ export const limits = {
    *  upload makes one; a bound below the number made between two rounds would let them accumulate
    *  forever. */
   tinyPacksMax: 10_000,
-  /** Copies merged in one round because their packs are tiny, but for those of the last pack: a tiny
-   *  pack can hold thousands, and no other cleanup runs meanwhile. */
+  /** Copies merged in one round because their packs are tiny, those of the last pack aside: a
+   *  tiny pack can hold thousands, and no other cleanup runs meanwhile. */
   tinyCopiesMax: 500_000,
   /** Free database pages released in one call, which takes several steps. */
   databasePagesPerStep: 256,

@@ -71,7 +71,10 @@ test('a scheduled round rewrites a pack that is a third dead, unless the store h
 })
 
 /** Ids of the tiny packs that one round takes, of packs with so many live copies each. */
-async function merged(liveCounts: readonly number[], gone: readonly number[] = []): Promise<number[]> {
+async function merged(
+  liveCounts: readonly number[],
+  gone: readonly number[] = [],
+): Promise<number[]> {
   const packs = liveCounts.map((liveCount, at) => ({ id: at + 1, liveCount }) as PackOccupancy)
   const listWastefulPacks = async (
     _waste: string,

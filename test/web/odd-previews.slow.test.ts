@@ -85,6 +85,7 @@ const files = {
   'unicode.tsv': utf16('head\tü\r\ncell\t2\r\n'),
   'long-utf16.log': utf16('line\n'.repeat(60_000)),
   'utf32.log': Buffer.concat([utf16(''), Buffer.alloc(64)]),
+  'latin.log': Buffer.from('Größe: 5 µm\r\n', 'latin1'),
   'words.txt': utf16('same\nold\n'),
   'colours.log': 'a\n\u001b[32mok\u001b[0m 1 s\n',
 }
@@ -251,4 +252,10 @@ test('UTF-16 with a byte order mark, as PowerShell writes it, is text', async ()
   const compared = await server.page(`/octo/app/compare/${laterId}...${id}?file=words.txt`)
   expect(compared).toContain('old')
   expect(compared).toMatch(/<tr class="same">.*same<\/td>/)
+})
+
+test('text of another code page than UTF-8 is shown, with a remark', async () => {
+  const page = await pageOf('latin.log')
+  expect(page).toContain('<span>Größe: 5 µm</span>')
+  expect(page).toContain('Not UTF-8: shown as Windows-1252')
 })

@@ -14,9 +14,8 @@ export function listWasteful(
   )
 }
 
-/** The tiny packs that one round merges, oldest first, if they are enough: bounded in those of which
- *  something stays alive, and in the copies that do, `aliveIn` a pack. Later rounds take the
- *  rest. */
+/** The tiny packs that one round merges, oldest first, if they are enough: bounded in the copies
+ *  that stay alive, `aliveIn` a pack, and in packs that have any. Later rounds take the rest. */
 export async function* tinyPacks(
   ports: LifecyclePorts,
   aliveIn: (pack: PackOccupancy) => number,

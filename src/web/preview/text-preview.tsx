@@ -37,6 +37,9 @@ export async function textPreview(shown: ShownFile, all: Uint8Array): Promise<Ht
   const isAtEnd = wantedBytes >= textBytesMax
   return (
     <>
+      {encoding === 'windows-1252' && (
+        <p class="quiet">Not UTF-8: shown as Windows-1252, of which ISO 8859-1 is a part.</p>
+      )}
       <div class="scroll code-frame" tabindex={0} role="region" aria-label="Content">
         <ol class="code" data-lines>
           {raw(pieces.join(''))}

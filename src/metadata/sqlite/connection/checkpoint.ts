@@ -7,7 +7,8 @@ import { reportingUnusable } from './unusable-database.ts'
 type SqliteError = InstanceType<typeof SqliteDatabase.SqliteError>
 
 /** With a log keeper, the writer that brings the log to this many pages (256 MiB) makes a
- *  checkpoint, which is never reached while the keeper lives. */
+ *  checkpoint. While the keeper lives, only a reader that stays on an old snapshot for minutes lets
+ *  it become so long: counting the rollups of millions of blobs while much is written. */
 export const keptLogPagesMax = 65_536
 
 export interface Checkpoint {
