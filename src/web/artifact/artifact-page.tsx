@@ -11,6 +11,7 @@ import { curlCommand, shellFile } from '../parts/shell.ts'
 import { AndMore, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, archivePartPath, type ArtifactTab, blobPath, tabPath } from '../paths.ts'
+import { SignedLink } from '../parts/signed-link.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 import { SecretsNote } from './secrets-note.tsx'
 
@@ -124,12 +125,15 @@ function hasIntactFiles({ artifact, damagedFiles }: ArtifactHead): boolean {
 }
 
 function Actions(head: ArtifactHead) {
-  const { artifact, mayDelete, mayWrite } = head
+  const { artifact, mayDelete, mayWrite, isPublic } = head
   return (
     <>
       <div class="buttons">
         {(artifact.state !== 'damaged' || hasIntactFiles(head)) && (
           <Downloads artifact={artifact} />
+        )}
+        {artifact.state !== 'damaged' && (
+          <SignedLink artifactId={artifact.id} isPublic={isPublic} />
         )}
         {mayWrite && (
           <form method="post" action={actionPath(artifact, 'keep')}>

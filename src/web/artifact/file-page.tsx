@@ -10,6 +10,7 @@ import type { Html } from '../parts/html.ts'
 import { Commands } from '../parts/commands.tsx'
 import { curlCommand, shellFile, shellWord } from '../parts/shell.ts'
 import { artifactPath, blobPath, historyPagePath, latestPath, withQuery } from '../paths.ts'
+import { SignedLink } from '../parts/signed-link.tsx'
 import { hasTextForm } from '../preview/preview.tsx'
 import { baseName } from '../../core/manifest/entry.ts'
 import { Untrusted } from '../parts/untrusted.tsx'
@@ -73,6 +74,9 @@ export function FilePage(view: FileView): Html {
         <button type="button" class="needs-script" data-copy={head.origin + page}>
           Copy link
         </button>
+        {!isUnreadable && (
+          <SignedLink artifactId={artifact.id} path={file.path} isPublic={head.isPublic} />
+        )}
       </div>
       {!isUnreadable && (
         <details class="aside">
