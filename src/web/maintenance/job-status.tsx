@@ -120,7 +120,7 @@ const figureNames: Record<string, string> = {
   freedBytes: 'Freed',
   waitingBytes: 'Waiting for a grace period or a reader',
   restorableBytes: 'Deleted artifacts that can still be restored',
-  noRoomBytes: 'Not freed, for lack of room to rewrite packs',
+  noRoomBytes: 'Staying, for lack of room to rewrite packs',
   removedBlobs: 'Blobs removed',
   removedPacks: 'Packs removed',
   rewrittenPacks: 'Packs rewritten',
@@ -145,7 +145,9 @@ const figureNames: Record<string, string> = {
 
 function Figures({ job }: { job: Job }) {
   const figures = Object.entries(job.progress).filter(
-    (entry): entry is [string, number] => typeof entry[1] === 'number',
+    (entry): entry is [string, number] =>
+      // Nearly always nothing stays.
+      typeof entry[1] === 'number' && !(entry[0] === 'noRoomBytes' && entry[1] === 0),
   )
   const path = pathOf(job.progress)
   return (
