@@ -259,12 +259,10 @@ export const limits = {
   /** Tiny packs are merged once there are this many, so each byte is rewritten a few times at
    *  most. */
   tinyPacksMin: 16,
-  /** Tiny packs merged in one round, which takes some seconds when they hold little. Every small
-   *  upload makes one; a bound below the number made between two rounds would let them accumulate
-   *  forever. */
+  /** Tiny packs merged in one round. Every small upload makes one; a bound below the number made
+   *  between two rounds would let them accumulate forever. */
   tinyPacksMax: 10_000,
-  /** Copies merged in one round because their packs are tiny, those of the last pack aside: a
-   *  tiny pack can hold thousands, and no other cleanup runs meanwhile. */
+  /** Copies merged with them, in thousands a pack, while no other cleanup can run. */
   tinyCopiesMax: 500_000,
   /** Free database pages released in one call, which takes several steps. */
   databasePagesPerStep: 256,

@@ -5,7 +5,13 @@ import { limits } from '../../core/limits.ts'
 import { groupsOf } from '../../core/slices.ts'
 import type { DyingPack, PackOccupancy } from '../../metadata/metadata.ts'
 import { compactPacks, createPace } from './compact.ts'
-import { type CompactionReach, planCompaction, planMerge, sumDeadBytes } from './compaction-plan.ts'
+import {
+  type CompactionReach,
+  planCompaction,
+  planMerge,
+  sumDeadBytes,
+  survivorOf,
+} from './compaction-plan.ts'
 import { dyingBytesOf, measureHeld } from './deletion.ts'
 import { expire, releaseRemoved } from './expire.ts'
 import { forgetHistory } from './forget-history.ts'
@@ -86,7 +92,7 @@ export async function planCollection(
   }
   for await (const pack of listWasteful(ports, 'partlyDead')) look(pack)
   const tiny: DyingPack[] = []
-  for await (const pack of tinyPacks(ports, (pack) => survivorsOf(look(pack))))
+  for await (const pack of tinyPacks(ports, (pack) => survivorOf(look(pack)).liveCount))
     tiny.push(look(pack))
   const figures = await metadata.figures()
   const liveBytes = figures.liveBytes - dyingBytesOf(packs)
@@ -223,10 +229,6 @@ async function compact(
 
 function sumBytes(packs: readonly PackOccupancy[]): number {
   return packs.reduce((sum, pack) => sum + pack.liveBytes, 0)
-}
-
-function survivorsOf({ liveCount, dyingCount }: DyingPack): number {
-  return liveCount - dyingCount
 }
 
 /** Bytes of packs without live copies, and of those among them that nothing holds. */

@@ -100,7 +100,8 @@ function deadBytes(pack: PackOccupancy): number {
   return pack.sizeBytes - aliveBytes(pack)
 }
 
-function survivorOf({ dyingCount, dyingBytes, ...pack }: DyingPack): PackOccupancy {
+/** The pack once its dying copies are gone. */
+export function survivorOf({ dyingCount, dyingBytes, ...pack }: DyingPack): PackOccupancy {
   return {
     ...pack,
     liveCount: pack.liveCount - dyingCount,

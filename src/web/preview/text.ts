@@ -22,9 +22,11 @@ export function decodeText(
   return { text: decode(bytes, encoding), encoding }
 }
 
-/** What Windows-1252 has in place of the controls 0x80 to 0x9f of ISO 8859-1 (WHATWG Encoding,
- *  index windows-1252). */
-const inPlaceOfControls = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
+const replacement = '\ufffd'
+
+/** What Windows-1252 has in place of the controls 0x80 to 0x9f of ISO 8859-1, five of which it does
+ *  not define. */
+const inPlaceOfControls = '€\ufffd‚ƒ„…†‡ˆ‰Š‹Œ\ufffdŽ\ufffd\ufffd‘’“”•–—˜™š›œ\ufffdžŸ'
 
 /** A character that is cut off at the end is left out if more is `toCome`. */
 function decode(bytes: Uint8Array, encoding: Encoding, toCome = false): string {
@@ -41,32 +43,27 @@ function encodingOf(bytes: Uint8Array): Encoding {
   const [first, second] = bytes
   if (first === 0xff && second === 0xfe) return 'utf-16le'
   if (first === 0xfe && second === 0xff) return 'utf-16be'
+  const text = decode(bytes, 'utf-8', true)
+  // Of large texts, nearly all are valid, which takes no loop over characters.
+  if (!text.includes(replacement)) return 'utf-8'
   let valid = 0
   let invalid = 0
-  for (const character of decode(bytes, 'utf-8', true)) {
+  for (const character of text) {
     if (character === replacement) invalid += 1
     else if (character > '\u007f') valid += 1
   }
   return invalid > valid ? 'windows-1252' : 'utf-8'
 }
 
-const replacement = '\ufffd'
-
 function isText(text: string): boolean {
   let odd = 0
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code === 0) return false
-    if (isOddControl(code) || text[at] === replacement) odd++
+    const isControl = code < 0x09 || (code > 0x0d && code < 0x20 && code !== 0x1b)
+    if (isControl || text[at] === replacement) odd++
   }
   return odd <= text.length / 50
-}
-
-/** Controls but for blanks, line ends and the escape that begins a colour. Those above ASCII are
- *  also what Windows-1252 does not define. */
-function isOddControl(code: number): boolean {
-  if (code >= 0x7f) return code <= 0x9f
-  return code < 0x09 || (code > 0x0d && code < 0x20 && code !== 0x1b)
 }
 
 /** Number of bytes of `text` in that encoding. */
