@@ -51,7 +51,7 @@ test.each([
   expect(isIncompressible(bytes)).toBe(false)
 })
 
-test('deflate saves almost nothing of what is incompressible, whatever it is mixed from', () => {
+test('deflate saves little of what is incompressible, whatever it is mixed from', () => {
   const piece = fc.oneof(
     fc.integer({ min: 1, max: 40_000 }).map((size) => randomBytes(size)),
     fc.integer({ min: 1, max: 4000 }).map((size) => text.subarray(size, 2 * size)),
@@ -61,7 +61,9 @@ test('deflate saves almost nothing of what is incompressible, whatever it is mix
     fc.property(fc.array(piece, { minLength: 1, maxLength: 8 }), (pieces) => {
       const bytes = Buffer.concat(pieces)
       if (!isIncompressible(bytes)) return
-      expect(deflateRawSync(bytes).length).toBeGreaterThan(0.97 * bytes.length)
+      // Bytes of which more than a twentieth is text or zeros lack the entropy. Deflate can save all
+      // of these, where they repeat each other.
+      expect(deflateRawSync(bytes).length).toBeGreaterThan(0.93 * bytes.length)
     }),
     { numRuns: 200 },
   )
