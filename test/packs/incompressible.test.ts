@@ -61,8 +61,8 @@ test('deflate saves little of what is incompressible, whatever it is mixed from'
     fc.property(fc.array(piece, { minLength: 1, maxLength: 8 }), (pieces) => {
       const bytes = Buffer.concat(pieces)
       if (!isIncompressible(bytes)) return
-      // Bytes of which more than a twentieth is text or zeros lack the entropy. Deflate can save all
-      // of these, where they repeat each other.
+      // Bytes of which more than a twentieth is text or zeros lack the entropy. Deflate can save
+      // all of these, where they repeat each other.
       expect(deflateRawSync(bytes).length).toBeGreaterThan(0.93 * bytes.length)
     }),
     { numRuns: 200 },
