@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { request } from 'node:http'
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
+import { dayMs } from '../../src/core/units.ts'
 import { callerOf } from '../actions/rig.ts'
 import { openSharedServer } from './open-server.ts'
 
@@ -64,6 +65,42 @@ test('a file that is larger than what is left of the quota is refused before it 
   // The files of an archive can be smaller than the archive.
   const empty = [{ name: 'empty', content: '' }]
   await server.put(`${path}/archive`, { tar: empty, token })
+})
+
+test('an expired artifact gives up its room to an upload of its name at once', async () => {
+  const [project, name] = ['octo/expired', 'first']
+  const passDays = async (): Promise<void> => {
+    server.clock.now += 2 * dayMs
+    await server.noteTime(server.clock.now)
+  }
+  const access = { project, expiresInSeconds: 400 * 86_400 }
+  const token = await server.token(access)
+  const path = `/api/v1/projects/${project}/runs/1/artifacts/${name}?retentionDays=1`
+  await server.put(path, { body: randomBytes(1000), token })
+  await passDays()
+  const file = { 'content-length': '1000' }
+  expect(await announce(project, '1/second', file)).toBe(413)
+  expect(await announce(project, '2/first', file)).toBe(413)
+  expect(await announce(project, '1/first', { 'content-length': '1001' })).toBe(413)
+  expect(await announce(project, '1/first', file)).toBe('asked')
+  const stock = callerOf(
+    server.url,
+    await server.token({ ...access, run: 1, job: 'build', scope: 'job' }),
+    'test',
+  )
+  expect(await stock.twirp('CreateArtifact', { name: 'second', version: 4 })).toMatchObject({
+    status: 403,
+  })
+  expect(await stock.twirp('CreateArtifact', { name, version: 4 })).toMatchObject({ status: 200 })
+  const json = { ...offered, project, run: 1, name, logicalBytes: 1000 }
+  expect((await server.send('/api/v1/uploads', { method: 'POST', token, json })).ok).toBe(true)
+  await server.put(path, { body: randomBytes(1000), token })
+  // Once it has been removed, nothing is left to give up.
+  await passDays()
+  const id = await server.put(path, { body: randomBytes(500), token })
+  expect((await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE', token })).ok).toBe(true)
+  await server.put(path.replace(name, 'second'), { body: randomBytes(600), token })
+  expect(await announce(project, '1/first', { 'content-length': '401' })).toBe(413)
 })
 
 test('a project over its quota is refused every form of upload before it is sent', async () => {

@@ -32,7 +32,7 @@ export async function createArtifact(
   if (!isReplacing) {
     await requireArtifactsLeft(context, run, now)
     // The request does not state the size; the upload adds at least one byte.
-    await requireQuota(context, run.project, 1)
+    await requireQuota(context, { ...run, name }, 1)
   }
   const id = randomBytes(16).toString('hex')
   await context.staging.openUpload(id)

@@ -111,9 +111,11 @@ export async function checkUpload(
  *  that replaces an artifact, or repeats one, which adds nothing. The commit checks again. Errors:
  *  name_taken, forbidden, quota_exceeded. */
 export async function requireAcceptable(context: AppContext, offered: Offered): Promise<void> {
-  const { project, artifact } = offered
+  const { project, run: number, attempt, artifact } = offered
+  const { name, tree } = artifact
   const holder = await holderOf(context, offered)
-  if (holder === undefined) await requireQuota(context, project, artifact.tree.logicalBytes)
+  if (holder === undefined)
+    await requireQuota(context, { project, number, attempt, name }, tree.logicalBytes)
   else if (artifact.onConflict !== 'same' || !isOffered(holder, offered))
     refuseReplacement(artifact, holder)
 }
