@@ -7,7 +7,6 @@ import { expect, test } from 'vitest'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import { limits } from '../../src/core/limits.ts'
 import { healBlobs } from '../../src/ingest/heal.ts'
-import { sweepBlobs } from '../../src/lifecycle/collect/sweep.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { collectNow, day, hour, scrubNow } from '../lifecycle/collection.ts'
 import { leftovers } from '../lifecycle/leftovers.ts'
@@ -38,18 +37,28 @@ async function openHealable(): Promise<{ store: TestStore; id: number }> {
   return { store, id }
 }
 
-test('a stream that was swept after it was found heals nothing', async () => {
+test('a stream that turns bad after it was found heals nothing', async () => {
   const { store, id } = await openHealable()
   const { metadata } = store
   const healed = await healBlobs({
     ...metadata,
-    healBlob: async (...measured) => {
-      await sweepBlobs(store.ports)
-      return await metadata.healBlob(...measured)
+    healBlob: async (healing, measured) => {
+      const [found] = await metadata.readStreams([healing.streamId!])
+      await metadata.markDamaged(found!.copy)
+      return await metadata.healBlob(healing, measured)
     },
   })
   expect(healed).toBe(0)
   expect(await versionOf(store, id)).toBe('damaged 1')
+})
+
+test('a stream that did not heal at once stays through garbage collection until scrub heals with it', async () => {
+  const { store, id } = await openHealable()
+  const later = { ...store.ports, now: () => store.ports.now() + day }
+  await collectNow(later)
+  expect(await versionOf(store, id)).toBe('damaged 1')
+  expect(await scrubNow(later)).toMatchObject({ healedBlobs: 1 })
+  expect(await versionOf(store, id)).toBe('available 2')
 })
 
 test('a stream that healed in place after it was found is not replaced', async () => {

@@ -295,6 +295,79 @@ export function damageContract(store: Store): void {
     expect(await store().figures()).toMatchObject({ chunkBytes: 2, liveBytes: 206 })
   })
 
+  // The damaged stream, and the content of which another one arrives.
+  const waiting = [
+    { what: 'a file', bad: 'ab', sent: 'ab' },
+    { what: 'a file of parts', bad: 'a', sent: 'ab' },
+    { what: 'a part that has a copy of its own', bad: 'a', sent: 'a' },
+  ]
+  /** Leaves two streams of which one can heal the damage; returns the live bytes without them. */
+  const leaveStreams = async ({ what, bad, sent }: (typeof waiting)[number]): Promise<number> => {
+    const run = await seedRun(store())
+    if (what === 'a file') await seedArtifact(store(), run, { a: 'ab' })
+    else {
+      const session = await openSession(store(), run)
+      const own = packOf([copyOf('a', what === 'a file of parts' ? {} : { codec: 'deflate' })])
+      const joining = packOf([copyOf('a')])
+      for (const { pack, copies } of [own, joining]) await store().addPack(session, pack, copies)
+      await commitComposite(['a', 'b'], 'parts')
+      await store().abortSession(session)
+    }
+    await sweepBlobs(store())
+    const { liveBytes } = await store().figures()
+    const [part] = await store().readJoiningParts([digestOf(bad)])
+    await store().markDamaged(part!.copy)
+    for (const level of [7, 8]) await send(store(), [copyOf(sent, { level })])
+    return liveBytes
+  }
+
+  // An upload in progress, or the number of its artifacts, can keep a blob from healing at once.
+  test.each(waiting)(
+    'a stream that can heal $what stays until it has, one of a kind',
+    async (each) => {
+      const liveBytes = await leaveStreams(each)
+      expect(await sweepBlobs(store())).toBe(0)
+      const kept = (await store().figures()).liveBytes - liveBytes
+      expect(kept).toBe(copyOf(each.sent).lengthBytes + 100)
+      const [healing] = (await store().listHealings({ limit: 1 })).healings
+      const lengths = { zipBytes: 77, zipPages: Buffer.from('z'), tarGzBytes: 66 }
+      const measured = healing!.holders.map((holder) => ({
+        ...holder,
+        ...lengths,
+        namesOldStream: false,
+      }))
+      expect(await store().healBlob(healing!, measured)).toBe('healed')
+      expect((await store().figures()).damagedArtifacts).toBe(0)
+      await sweepBlobs(store())
+      expect((await store().listHealings({ limit: 1 })).healings).toEqual([])
+      expect(await store().reconcileRollups()).toEqual([])
+    },
+  )
+
+  test.each(
+    waiting.flatMap((each) => ['sent again', 'found sound'].map((how) => ({ ...each, how }))),
+  )(
+    'a stream that waits to heal $what is removed once the damaged one is $how',
+    async ({ how, ...each }) => {
+      const liveBytes = await leaveStreams(each)
+      await sweepBlobs(store())
+      if (how === 'sent again') await send(store(), [copyOf(each.bad)])
+      else {
+        const [part] = await store().readJoiningParts([digestOf(each.bad)])
+        const { streamId, offset, packName } = part!.copy
+        const due = { since: 9e9, now: 9e9, writtenBefore: 9e15, limit: 100 }
+        const packs = await store().listUnverifiedPacks({
+          ...due,
+          after: { verifiedAt: -1, id: 0 },
+        })
+        const { id } = packs.find(({ name }) => name === packName)!
+        await store().judgeCopies(id, [{ streamId, offset, damaged: false }])
+      }
+      await sweepBlobs(store())
+      expect(await store().figures()).toMatchObject({ liveBytes, damagedArtifacts: 0 })
+    },
+  )
+
   // Goal: a file that is registered over the old stream in the meantime keeps its length.
   test('a blob that healed in place while its holders were measured keeps its stream', async () => {
     const { id: artifactId } = await commitComposite(['aa', 'b'], 'one')

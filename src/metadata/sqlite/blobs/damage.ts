@@ -90,6 +90,11 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
      WHERE part_id = ? AND composite_id > ? ORDER BY composite_id LIMIT ${pageRows}`,
   )
   const judgeBlob = createBlobJudging(connection)
+  // Once a blob is sound, sweep no longer keeps a stream that could heal it.
+  const touchBlob = prepare<[number]>(
+    `INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT b.id FROM blobs b
+     WHERE b.id = ? AND EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = b.id AND s.id IS NOT b.copy_stream_id)`,
+  )
   // Goes manifest by manifest: ordered by artifact, each page would have to scan all of them.
   const manifestAfter = prepare<[number, number, number], Omit<Holder, 'id'>>(
     `SELECT project_id AS projectId, manifest_id AS manifestId
@@ -143,9 +148,11 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
     const blobIds: number[] = []
     const collect = (id: number): void => {
       judgeBlob(id)
+      touchBlob.run(id)
       blobIds.push(id)
     }
     if (blob.serves) stage(() => collect(blob.id))
+    else if (blob.joins) stage(() => touchBlob.run(blob.id))
     if (blob.joins) {
       await forEach<{ id: number }>((last) => compositesAfter.all(blob.id, last?.id ?? 0), collect)
     }

@@ -6,7 +6,7 @@
  *  drops the candidate (losing that hold will add it again), or condemns it: the blob gives up
  *  its digest, so it is no longer reported as present, and content that arrives again gets a new
  *  row. Removal checks once more, because a lease may have been taken in between. */
-import { blobState } from '../../../../schema/content.ts'
+import { blobState, streamState, unreadableStates } from '../../../../schema/content.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPackCounter } from '../blobs/pack-counters.ts'
@@ -79,10 +79,14 @@ export function createBlobClaiming(connection: Connection): Metadata['claimDeadB
 
 /** SQL that is true when stream `s` of blob `b`, which stays, serves no purpose: it is neither
  *  the serving copy, nor the joining copy of a part (`isJoined`), nor named by a skeleton
- *  (`isNamed`). */
+ *  (`isNamed`), nor the first of its kind that can heal the blob. */
 export function isIdle({ isJoined, isNamed }: { isJoined: string; isNamed: string }): string {
   return `s.id IS NOT b.copy_stream_id
-    AND (s.id IS NOT b.joining_stream_id OR NOT ${isJoined}) AND NOT ${isNamed}`
+    AND (s.id IS NOT b.joining_stream_id OR NOT ${isJoined}) AND NOT ${isNamed}
+    AND NOT ((b.state IN ${unreadableStates} OR ${isJoined} AND EXISTS (SELECT 1 FROM streams d
+        WHERE d.id = b.joining_stream_id AND d.state = ${streamState.damaged}))
+      AND s.id IS (SELECT min(o.id) FROM streams o
+        WHERE o.blob_id = b.id AND o.codec = s.codec AND o.state = ${streamState.live}))`
 }
 
 interface StreamRow {
