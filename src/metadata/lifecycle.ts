@@ -22,16 +22,13 @@ export interface DyingPack extends PackOccupancy {
 }
 
 export interface RemovalQuestion {
-  /** Assumed gone, whatever their state. */
-  artifactIds: number[]
-  /** Assumed gone: live artifacts that expire at this instant or earlier. -1: none. */
-  expiredBy: number
+  /** Assumed gone, whatever their state, to measure what they alone hold. Null: measures all that
+   *  would die, with live artifacts that have expired by `now` assumed gone. */
+  artifactIds: number[] | null
   /** Assumed gone: removed artifacts whose undo period ends by then. Infinity: all. */
   releasableBy: number
   /** Whether artifacts that are being read stay. */
   readersHold: boolean
-  /** True: measure everything that would die. False: only what `artifactIds` alone hold. */
-  garbage: boolean
   /** Whether to sum up the bytes of `artifactIds` that other artifacts share. */
   shared: boolean
   now: number

@@ -79,10 +79,8 @@ test('measuring what artifacts of one tree free takes time linear in their numbe
   const { id } = await seedArtifact(metadata, other, { ...files, own: 'own' })
   const alike = Array.from({ length: count }, (_, index) => kept.id + 1 + index)
   const question = {
-    expiredBy: -1,
     releasableBy: Infinity,
     readersHold: false,
-    garbage: false,
     shared: false,
     now: 3_000,
   }

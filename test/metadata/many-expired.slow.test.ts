@@ -38,11 +38,9 @@ test('the dry run of a store in which everything has expired takes bounded memor
   })
   const thread = createThreadClient<MetadataCall, unknown>(worker, name)
   const question = {
-    artifactIds: [],
-    expiredBy: 2,
+    artifactIds: null,
     releasableBy: 2,
     readersHold: true,
-    garbage: true,
     shared: false,
     now: 2,
   }

@@ -60,11 +60,9 @@ describe('the metadata thread', () => {
     await seedArtifact(metadata, await seedRun(metadata), { a: 'content' }, { expiresAt: 3000 })
     const stop = new AbortController()
     const question = {
-      artifactIds: [],
-      expiredBy: 5000,
+      artifactIds: null,
       releasableBy: 5000,
       readersHold: false,
-      garbage: true,
       shared: false,
       now: 5000,
     }

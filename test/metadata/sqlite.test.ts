@@ -123,8 +123,8 @@ test('no statement of a measurement is about more artifacts than a transaction',
   const statements: string[] = []
   const metadata = openSqliteMetadata({ path, trace: (sql) => statements.push(sql) })
   const artifactIds = Array.from({ length: 2.5 * limits.transactionRowsMax }, (_, index) => index)
-  const rest = { expiredBy: 0, releasableBy: 0, readersHold: false, garbage: false, shared: false }
-  await metadata.measureRemoval({ artifactIds, ...rest, now: 0 })
+  const rest = { releasableBy: 0, readersHold: false, shared: false, now: 0 }
+  await metadata.measureRemoval({ artifactIds, ...rest })
   await metadata.close()
   for (const what of [/INTO temp\.gone_artifacts/, /CROSS JOIN artifacts a ON a\.id = j\.value/])
     expect(statements.filter((sql) => what.test(sql))).toHaveLength(3)

@@ -73,10 +73,8 @@ export async function planCollection(
   const { metadata, signal } = ports
   const now = ports.now()
   const question = {
-    artifactIds: [],
-    expiredBy: now,
+    artifactIds: null,
     releasableBy: reach === 'now' ? Number.POSITIVE_INFINITY : now,
-    garbage: true,
     shared: false,
     now,
   }

@@ -55,15 +55,7 @@ function removalOf(
   artifactIds: number[],
   { by, now }: { by: number; now: number },
 ): RemovalQuestion {
-  return {
-    artifactIds,
-    expiredBy: -1,
-    releasableBy: by,
-    readersHold: false,
-    garbage: false,
-    shared: false,
-    now,
-  }
+  return { artifactIds, releasableBy: by, readersHold: false, shared: false, now }
 }
 
 /** Bytes of the dying copies of these packs, with their share of the framing. */

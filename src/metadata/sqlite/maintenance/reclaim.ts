@@ -40,7 +40,7 @@ export function createRemovalMeasuring(connection: Connection): Metadata['measur
     try {
       const dying: Dying = new Map()
       const { expired, released } = await findHolders(question, asked, signal)
-      await gather(parameters, { garbage: asked.garbage, signal }, dying)
+      await gather(parameters, { garbage: asked.artifactIds === null, signal }, dying)
       const sharedBytes = asked.shared ? await addShared(parameters, signal) : 0
       return { expired, released, packs: describe(dying), sharedBytes }
     } finally {
@@ -52,8 +52,9 @@ export function createRemovalMeasuring(connection: Connection): Metadata['measur
 
 function parametersOf(
   question: number,
-  { expiredBy, releasableBy, readersHold, now }: RemovalQuestion,
+  { artifactIds, releasableBy, readersHold, now }: RemovalQuestion,
 ): Question {
+  const expiredBy = artifactIds === null ? now : -1
   return { question, expiredBy, releasableBy, readBy: readersHold ? now : null, now }
 }
 
@@ -120,14 +121,14 @@ function createHolderSearch({
       noteContents.run(question, JSON.stringify(contents))
     }
     const page = limits.transactionRowsMax
-    for (const slice of slicesOf(asked.artifactIds, page)) {
+    for (const slice of slicesOf(asked.artifactIds ?? [], page)) {
       signal?.throwIfAborted()
       const ids = JSON.stringify(slice)
       nameGone.run(question, ids)
       note(named.all(ids))
       await turn()
     }
-    if (!asked.garbage) return { expired: 0, released: 0 }
+    if (asked.artifactIds !== null) return { expired: 0, released: 0 }
     const noteSessions = (rows: Position[]): void => {
       const sessions = JSON.stringify(rows.map(({ id }) => id))
       noteContents.run(question, sessions)
@@ -150,7 +151,7 @@ function createHolderSearch({
       }
     }
     const counts = {
-      expired: await walk<Holder>(({ at, id }) => expired.all(asked.expiredBy, at, id, page), note),
+      expired: await walk<Holder>(({ at, id }) => expired.all(asked.now, at, id, page), note),
       released: await walk<Holder & { isRead: number }>(
         ({ at, id }) => releasable.all(asked.now, asked.releasableBy, at, id, page),
         note,
