@@ -75,7 +75,7 @@ export function createCopyRegistration(
       batch.leased.add(blob.id)
     }
     lease(session.id, [...batch.leased])
-    countLive(packId, batch.addedCount, batch.addedBytes)
+    countLive([{ packId, count: batch.addedCount, bytes: batch.addedBytes }])
     countChunks(session.projectId, batch.addedChunkBytes)
     return [...batch.blobs.values()].flatMap(({ id, wasDamaged }) => (wasDamaged ? [id] : []))
   }
@@ -199,7 +199,7 @@ function createCopyRows(connection: Connection, damage: Damage) {
     /** Marks a damaged stream as sound at another place, and notes it so that its holders are
      *  judged again. */
     moveStream: (stream: KnownStream, packId: number, { offset, checks }: NewCopy): void => {
-      countLive(stream.packId, -1, -stream.lengthBytes)
+      countLive([{ packId: stream.packId, count: -1, bytes: -stream.lengthBytes }])
       moveStream.run(packId, offset, checks, now(), stream.id)
       damage.note(stream.id)
     },

@@ -4,11 +4,15 @@
  *  rows. */
 import type { Connection } from '../connection/connection.ts'
 
-/** Returns a function that adds live copies to a pack (or subtracts them, when negative), inside
- *  a transaction. */
-export function createPackCounter({
-  prepare,
-}: Connection): (packId: number, count: number, bytes: number) => void {
+/** Live copies that a pack gains, or loses when negative. */
+export interface PackChange {
+  packId: number
+  count: number
+  bytes: number
+}
+
+/** Returns a function that counts changes, inside a transaction; a pack can have several. */
+export function createPackCounter({ prepare }: Connection): (changes: PackChange[]) => void {
   const alive = `CASE live_count WHEN 0 THEN 0
     ELSE live_bytes + (size_bytes - copy_bytes) * live_count / copy_count END`
   const before = prepare<[number], { bytes: number }>(
@@ -19,9 +23,16 @@ export function createPackCounter({
      RETURNING ${alive} AS bytes`,
   )
   const total = prepare<[number]>('UPDATE totals SET live_bytes = live_bytes + ? WHERE scope = 0')
-  return (packId, count, bytes) => {
-    if (count === 0) return
-    const then = before.get(packId)!.bytes
-    total.run(change.get(count, bytes, packId)!.bytes - then)
+  return (changes) => {
+    const sums = new Map<number, { count: number; bytes: number }>()
+    for (const { packId, count, bytes } of changes) {
+      const sum = sums.get(packId) ?? { count: 0, bytes: 0 }
+      sums.set(packId, { count: sum.count + count, bytes: sum.bytes + bytes })
+    }
+    for (const [packId, { count, bytes }] of sums) {
+      if (count === 0) continue
+      const then = before.get(packId)!.bytes
+      total.run(change.get(count, bytes, packId)!.bytes - then)
+    }
   }
 }

@@ -7,7 +7,7 @@ import { digestFromBytes } from '../../../core/bytes/digest.ts'
 import type { CopyMove, DeadPack, Metadata, PackedCopy, PackOccupancy } from '../../metadata.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
-import { createPackCounter } from '../blobs/pack-counters.ts'
+import { createPackCounter, type PackChange } from '../blobs/pack-counters.ts'
 import { createPackRows, occupancyColumns } from '../blobs/packs.ts'
 import { newestReadLease, type UnwrittenLeases } from '../artifacts/read-leases.ts'
 
@@ -84,37 +84,27 @@ export function createCopyMoving(connection: Connection): Metadata['moveCopies']
 
   /** The pack and its first rows appear in one transaction, so that nobody finds it empty and
    *  claims it as dead, unless those copies died or were moved by another compaction in the
-   *  meantime. */
-  const openPack = (pack: SealedPack): number | undefined => {
-    if (packs.find(pack.name)) return findLiving(pack)
-    return packs.add({ ...pack, state: packState.whole, sessionId: 0 })
-  }
-  /** Undefined when the pack was found empty and claimed for deletion. The remaining copies then
-   *  stay where they are. */
-  const findLiving = ({ name }: SealedPack): number | undefined => {
-    const known = packs.find(name)
+   *  meantime. Undefined when that has happened. The remaining copies then stay where they are. */
+  const openPack = (pack: SealedPack, isFirst: boolean): number | undefined => {
+    const known = packs.find(pack.name)
+    if (known === undefined && isFirst)
+      return packs.add({ ...pack, state: packState.whole, sessionId: 0 })
     return known?.state === packState.dead ? undefined : known?.id
   }
 
   const moveSome = (packId: number, moves: CopyMove[]): void => {
-    const counts = new Map<number, { count: number; bytes: number }>()
-    for (const { streamId, fromPackId, fromOffset, offset, lengthBytes } of moves) {
+    const changes: PackChange[] = []
+    for (const { streamId, fromPackId, fromOffset, offset, lengthBytes: bytes } of moves) {
       if (move.run(packId, offset, streamId, fromPackId, fromOffset).changes === 0) continue
-      for (const [id, sign] of [
-        [packId, 1],
-        [fromPackId, -1],
-      ] as const) {
-        const sum = counts.get(id) ?? { count: 0, bytes: 0 }
-        counts.set(id, { count: sum.count + sign, bytes: sum.bytes + sign * lengthBytes })
-      }
+      changes.push({ packId, count: 1, bytes }, { packId: fromPackId, count: -1, bytes: -bytes })
     }
-    for (const [id, sum] of counts) countLive(id, sum.count, sum.bytes)
+    countLive(changes)
   }
 
   return async (pack, moves) => {
     let start = 0
     await stageInSteps(() => {
-      const packId = start === 0 ? openPack(pack) : findLiving(pack)
+      const packId = openPack(pack, start === 0)
       if (packId === undefined) return false
       moveSome(packId, moves.slice(start, (start += movesPerStep)))
       return start < moves.length

@@ -131,12 +131,9 @@ function createStreamRemoval(connection: Connection): (streams: StreamRow[]) => 
   )
   return (streams) => {
     remove.run(JSON.stringify(streams.map((stream) => stream.id)))
-    const packs = new Map<number, { count: number; bytes: number }>()
-    for (const { packId, lengthBytes } of streams) {
-      const { count, bytes } = packs.get(packId) ?? { count: 0, bytes: 0 }
-      packs.set(packId, { count: count + 1, bytes: bytes + lengthBytes })
-    }
-    for (const [packId, { count, bytes }] of packs) countLive(packId, -count, -bytes)
+    countLive(
+      streams.map(({ packId, lengthBytes }) => ({ packId, count: -1, bytes: -lengthBytes })),
+    )
   }
 }
 
