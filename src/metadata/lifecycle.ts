@@ -56,14 +56,6 @@ export interface Drift {
   counted: number
 }
 
-export interface ReadLease {
-  id: number
-  /** Null when it reads across artifacts. */
-  artifactId: number | null
-  startedAt: number
-  until: number
-}
-
 /** A pack without live copies. */
 export interface DeadPack {
   id: number
@@ -227,6 +219,6 @@ export interface LifecycleMetadata {
   /** Leases that have ended stay ended. Errors: storage_full, as for `openReadLeases`. */
   renewReadLeases(leases: number[], until: number): Promise<void>
   closeReadLeases(leases: number[]): Promise<void>
-  /** Leases that are live at `now`, at most `limit`. */
-  listReadLeases(now: number, limit: number): Promise<ReadLease[]>
+  /** Ids of the leases that are live at `now`, at most `limit`. */
+  listReadLeases(now: number, limit: number): Promise<number[]>
 }

@@ -64,7 +64,7 @@ async function endReadLeases({ metadata }: LifecyclePorts): Promise<number> {
   let ended = 0
   let closed: number[] = []
   for (;;) {
-    const leases = (await metadata.listReadLeases(0, 100)).map(({ id }) => id)
+    const leases = await metadata.listReadLeases(0, 100)
     // On a full disk they stay and end at their own time. Until then they only protect what could
     // be deleted.
     if (leases.some((id) => closed.includes(id))) return ended

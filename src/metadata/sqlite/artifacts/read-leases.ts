@@ -7,7 +7,7 @@
  *  must continue. Such a lease is kept in memory, where the collector of the same process finds
  *  it: while there is one, no removed artifact is released and no pack is deleted. */
 import { isRefusedByDisk } from '../../../core/errors.ts'
-import type { Metadata, ReadLease } from '../../metadata.ts'
+import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
 type ReadLeaseMethods = Pick<
@@ -79,9 +79,8 @@ export function createReadLeaseMethods(
   const remove = prepare<[string]>(
     'DELETE FROM read_leases WHERE id IN (SELECT j.value FROM json_each(?) j)',
   )
-  const list = prepare<[number, number], ReadLease>(
-    `SELECT l.id, l.artifact_id AS artifactId, l.started_at AS startedAt, l.until
-     FROM read_leases l INDEXED BY read_leases_by_end WHERE l.until > ? ORDER BY l.until LIMIT ?`,
+  const list = prepare<[number, number], { id: number }>(
+    'SELECT id FROM read_leases INDEXED BY read_leases_by_end WHERE until > ? ORDER BY until LIMIT ?',
   )
   return {
     openReadLeases: async (artifactIds, now, leaseMs) => {
@@ -126,6 +125,6 @@ export function createReadLeaseMethods(
         if (!isRefusedByDisk(error)) throw error
       }
     },
-    listReadLeases: async (now, limit) => list.all(now, limit),
+    listReadLeases: async (now, limit) => list.all(now, limit).map(({ id }) => id),
   }
 }
