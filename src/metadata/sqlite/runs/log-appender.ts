@@ -5,10 +5,8 @@ import { formatSizeBytes } from '../../../core/units.ts'
 import type { Connection } from '../connection/connection.ts'
 import { fillPages, formatStoredLine } from './text-pages.ts'
 
-export interface LogAppender {
-  /** Takes part in the enclosing transaction. */
-  append(runId: number, jobId: number, lines: LogLine[]): void
-}
+/** Takes part in the enclosing transaction. */
+export type LogAppender = (runId: number, jobId: number, lines: LogLine[]) => void
 
 interface LogState {
   bytes: number
@@ -37,29 +35,27 @@ export function createLogAppender({ prepare }: Connection): LogAppender {
     'UPDATE run_records SET log_bytes = ? WHERE run_id = ?',
   )
 
-  return {
-    append: (runId, jobId, lines) => {
-      const state = find.get(jobId)
-      if (state === undefined || state.cut === 1) return
-      const pages = fillPages(lastPage.get(jobId), (page, textBytes, bytes) =>
-        put.run(jobId, page, textBytes, bytes),
+  return (runId, jobId, lines) => {
+    const state = find.get(jobId)
+    if (state === undefined || state.cut === 1) return
+    const pages = fillPages(lastPage.get(jobId), (page, textBytes, bytes) =>
+      put.run(jobId, page, textBytes, bytes),
+    )
+    for (const line of lines) {
+      const whole = formatStoredLine(line)
+      const reason = cutReason(state, Buffer.byteLength(whole))
+      if (reason !== undefined) state.cut = 1
+      const bytes = pages.add(
+        reason === undefined ? whole : formatStoredLine({ ...line, kind: 'cut', text: reason }),
       )
-      for (const line of lines) {
-        const whole = formatStoredLine(line)
-        const reason = cutReason(state, Buffer.byteLength(whole))
-        if (reason !== undefined) state.cut = 1
-        const bytes = pages.add(
-          reason === undefined ? whole : formatStoredLine({ ...line, kind: 'cut', text: reason }),
-        )
-        state.bytes += bytes
-        state.runBytes += bytes
-        state.lines += 1
-        if (state.cut === 1) break
-      }
-      pages.close()
-      count.run(state.bytes, state.lines, state.cut, jobId)
-      countRun.run(state.runBytes, runId)
-    },
+      state.bytes += bytes
+      state.runBytes += bytes
+      state.lines += 1
+      if (state.cut === 1) break
+    }
+    pages.close()
+    count.run(state.bytes, state.lines, state.cut, jobId)
+    countRun.run(state.runBytes, runId)
   }
 }
 

@@ -64,7 +64,7 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
   const removeJob = createJobRemoval(connection)
   const noting = createRemovalRecording(connection, audit)
   const store = createEventStore(connection)
-  const logs = createLogAppender(connection)
+  const appendLog = createLogAppender(connection)
   const reports = createReportStore(connection)
   return {
     appendRunEvents: async (runId, batch, now, author) => {
@@ -82,7 +82,7 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
         const fresh = events.slice(next - sequence)
         if (fresh.length === 0) return next
         const target = { runId, rowCount: record?.rowCount ?? 0, jobs: new Map<string, number>() }
-        storeAll(target, fresh, store, { logs, reports })
+        storeAll(target, fresh, store, { appendLog, reports })
         advance.run(next + fresh.length, target.rowCount, now, runId)
         return next + fresh.length
       })
@@ -125,7 +125,7 @@ function storeAll(
   target: Target,
   events: RecordedEvent[],
   store: EventStore,
-  { logs, reports }: { logs: LogAppender; reports: ReportStore },
+  { appendLog, reports }: { appendLog: LogAppender; reports: ReportStore },
 ): void {
   const lines = new Map<string, LogLine[]>()
   const annotations: AddedAnnotation[] = []
@@ -141,7 +141,7 @@ function storeAll(
     } else store.event(target, event)
   }
   if (annotations.length > 0) reports.annotate(target.runId, annotations)
-  for (const [key, ofJob] of lines) logs.append(target.runId, store.jobId(target, key), ofJob)
+  for (const [key, ofJob] of lines) appendLog(target.runId, store.jobId(target, key), ofJob)
   for (const [key, ofJob] of summaries) {
     for (const [step, texts] of ofJob)
       reports.summarize(target.runId, store.jobId(target, key), { step, texts })
