@@ -339,6 +339,9 @@ export function damageContract(store: Store): void {
       expect(await store().healBlob(healing!, measured)).toBe('healed')
       expect((await store().figures()).damagedArtifacts).toBe(0)
       await sweepBlobs(store())
+      // One copy is stored in place of the other, or of two parts.
+      const added = (await store().figures()).liveBytes - liveBytes
+      expect(added).toBe(each.what === 'a file of parts' ? 104 - 206 : 0)
       expect((await store().listHealings({ limit: 1 })).healings).toEqual([])
       expect(await store().reconcileRollups()).toEqual([])
     },

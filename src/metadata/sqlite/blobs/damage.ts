@@ -90,7 +90,7 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
      WHERE part_id = ? AND composite_id > ? ORDER BY composite_id LIMIT ${pageRows}`,
   )
   const judgeBlob = createBlobJudging(connection)
-  // Once a blob is sound, sweep no longer keeps a stream that could heal it.
+  // Once a blob is sound, sweep keeps neither the stream that it had nor one that could heal it.
   const touchBlob = prepare<[number]>(
     `INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT b.id FROM blobs b
      WHERE b.id = ? AND EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = b.id AND s.id IS NOT b.copy_stream_id)`,

@@ -90,7 +90,6 @@ function createSwap(
     'UPDATE blobs SET part_count = 0, joined_bytes = 0 WHERE id = ?',
   )
   const countChunks = createChunkCounting(connection)
-  const touch = prepare<[number]>('INSERT OR IGNORE INTO touched_blobs (blob_id) VALUES (?)')
   const keepNamed = prepare<[number, number]>(
     `INSERT OR IGNORE INTO skeleton_streams (content_id, stream_id)
      SELECT content_id, ? FROM artifacts WHERE id = ? AND content_id IS NOT NULL`,
@@ -132,7 +131,6 @@ function createSwap(
       if (namesOldStream && oldStreamId !== null) keepNamed.run(oldStreamId, artifactId)
       renew.run(zipBytes, zipPages, tarGzBytes, artifactId)
     }
-    touch.run(blobId)
     return now
   }
 }
