@@ -9,16 +9,17 @@ import {
   writeListedParts,
 } from '../core/bytes/blob-exchange.ts'
 import type { BlobPlacement, Copy } from '../core/bytes/copy.ts'
-import { blobDamaged, invalidRequest, tooLarge } from '../core/errors.ts'
+import { invalidRequest, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { slicesOf } from '../core/slices.ts'
 import { nextTurn } from '../core/turn.ts'
 import { createByteWriter } from '../core/bytes/varint.ts'
 import type { Metadata, StoredFile } from '../metadata/metadata.ts'
+import { damageOf } from './damage.ts'
 import { emit } from './emit.ts'
 import type { Reader } from './reader.ts'
 import type { Representation } from './representation.ts'
-import { literal, partPages, partsPerRead, type Segment, wholeCopy } from './segments.ts'
+import { literal, partPages, type Segment, wholeCopy } from './segments.ts'
 
 /** A wanted stream, and the range of its head in the concatenated heads. A large file has tens of
  *  thousands of heads of some ten bytes each; an object per head would take a hundred. */
@@ -73,9 +74,7 @@ export async function representBlobs(
     digest: null,
     contentEncoding: null,
     verifyReadable: async () => {
-      if (damaged.size === 0) return
-      const paths = [...damaged]
-      throw blobDamaged(`stored bytes of artifact ${artifactId} are damaged: ${paths[0]}`, paths)
+      if (damaged.size > 0) throw damageOf({ id: artifactId }, [...damaged])
     },
     read: (start, stop, signal) => emit(reader, segments(), { start, end: stop, signal }),
   }
@@ -134,29 +133,31 @@ export async function listParts(
 /** Errors: too_large, when there are more than `limit`. */
 async function partsOf(
   metadata: Pick<Metadata, 'readPartDigests'>,
-  { blobId, partCount }: BlobPlacement,
+  blob: BlobPlacement,
   { parts: asked }: Want,
   limit: number,
 ): Promise<ListedParts['parts']> {
   const parts: ListedParts['parts'] = []
   const wanted = asked === null ? null : new Set(asked)
-  const [first, last] = rangeOf(asked, partCount)
-  for (let next = first; next <= last;) {
-    const limitHere = Math.min(partsPerRead, last + 1 - next)
-    const read = await metadata.readPartDigests(blobId, next, limitHere)
-    if (read.length === 0) throw new Error(`blob ${blobId} has ${next} parts, not ${partCount}`)
-    for (const [index, part] of read.entries())
-      if (wanted === null || wanted.has(next + index)) parts.push(part)
+  const { first, end } = rangeOf(asked, blob.partCount)
+  let index = first
+  for await (const page of partPages({ blob, first, end }, metadata.readPartDigests)) {
+    for (const part of page) {
+      if (wanted === null || wanted.has(index)) parts.push(part)
+      index += 1
+    }
     if (parts.length > limit) throw tooMany()
-    next += read.length
   }
   return parts
 }
 
-/** The first and last part that is wanted and can exist. `wanted` is in ascending order. */
-function rangeOf(wanted: readonly number[] | null, partCount: number): [number, number] {
-  if (wanted === null) return [0, partCount - 1]
-  return [wanted[0] ?? partCount, Math.min(partCount - 1, wanted.at(-1) ?? -1)]
+/** From the first part that is wanted and can exist to the last. `wanted` is in ascending order. */
+function rangeOf(
+  wanted: readonly number[] | null,
+  partCount: number,
+): { first: number; end: number } {
+  if (wanted === null) return { first: 0, end: partCount }
+  return { first: wanted[0] ?? partCount, end: Math.min(partCount, (wanted.at(-1) ?? -1) + 1) }
 }
 
 /** Wants that are looked up at a time. */
@@ -197,17 +198,16 @@ async function* streamsOf(
     return
   }
   const wanted = parts === null ? null : new Set(parts)
-  const [first, last] = rangeOf(parts, blob.partCount)
-  if (first > last) return
+  const { first, end } = rangeOf(parts, blob.partCount)
+  if (first >= end) return
   let index = 0
   let offset = 0
-  for await (const page of partPages({ blob, first: 0 }, reader.metadata.readParts)) {
+  for await (const page of partPages({ blob, first: 0, end }, reader.metadata.readParts)) {
     for (const part of page) {
       if (wanted === null || wanted.has(index)) yield fetchedOf(ordinal, offset, part)
       index += 1
       offset += part.sizeBytes
     }
-    if (index > last) return
   }
 }
 

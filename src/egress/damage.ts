@@ -96,8 +96,10 @@ export async function isDamaged(
 }
 
 /** Names at most three of the paths in its message. */
-export function damageOf(artifact: Artifact, paths: readonly string[]): Error {
+export function damageOf({ id }: Pick<Artifact, 'id'>, paths: readonly string[]): Error {
   const some = paths.slice(0, 3).join(', ') + (paths.length > 3 ? ', …' : '')
-  const message = `stored bytes of artifact ${artifact.id} are damaged: ${some}`
-  return blobDamaged(message, paths.slice(0, limits.damagedPathsMax))
+  return blobDamaged(
+    `stored bytes of artifact ${id} are damaged: ${some}`,
+    paths.slice(0, limits.damagedPathsMax),
+  )
 }

@@ -3,7 +3,7 @@
  *  A range of a composite's content is inflated from the start of the part that contains its first
  *  byte; a range of a single stream from the start of the stream, because deflate has no other
  *  entry points. */
-import { type BlobPlacement, joiningEnd } from '../core/bytes/copy.ts'
+import { joiningEnd } from '../core/bytes/copy.ts'
 import { crc32 } from '../core/bytes/crc32.ts'
 import { storeError } from '../core/errors.ts'
 import type { StoredFile } from '../metadata/metadata.ts'
@@ -13,13 +13,12 @@ import { emit } from './emit.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
 import type { Reader } from './reader.ts'
 import {
-  blobStream,
+  deflateStream,
   literal,
   partPages,
   partStreams,
   type Segment,
   type SegmentBatches,
-  storedBlocks,
   wholeCopy,
 } from './segments.ts'
 
@@ -30,16 +29,9 @@ export const gzipFormatVersion = 1
 export function gzipFileSegments(file: StoredFile, reader: Reader): Segment[] {
   const { blob, path } = file
   const trailer = literal(gzipTrailer(blob.crc32, blob.sizeBytes))
-  return [literal(gzipHeader), ...deflateStream(blob, path, reader), trailer]
-}
-
-/** A blob as one complete deflate stream. */
-function deflateStream(blob: BlobPlacement, path: string, reader: Reader): Segment[] {
-  const end = literal(joiningEnd)
-  if (blob.sizeBytes === 0) return [end]
-  if (blob.copy?.codec === 'stored') return [storedBlocks(blob.copy, path), end]
-  const stream = blobStream(blob, path, reader.metadata.readParts)
-  return blob.copy?.codec === 'deflate' ? [stream] : [stream, end]
+  const content = blob.sizeBytes > 0 ? [deflateStream(blob, path, reader.metadata.readParts)] : []
+  const hasEnd = blob.sizeBytes > 0 && blob.copy?.codec === 'deflate'
+  return [literal(gzipHeader), ...content, ...(hasEnd ? [] : [literal(joiningEnd)]), trailer]
 }
 
 /** Yields the bytes `[start, end)` of a file's content, as `Representation.read` requires. */

@@ -42,7 +42,7 @@ export const unreadParts: ReadParts = () => {
 }
 
 /** Upper bound on the parts read at once, and so on the segments of a batch. */
-export const partsPerRead = 2000
+const partsPerRead = 2000
 
 export function literal(bytes: Buffer): Literal {
   return { kind: 'literal', bytes }
@@ -83,15 +83,16 @@ export async function* partStreams(
   }
 }
 
-/** Yields the parts of a composite in pages, from part `first` on. */
-export async function* partPages(
-  from: { blob: BlobPlacement; first: number },
-  readParts: ReadParts,
-): AsyncGenerator<Part[]> {
-  const { blobId, partCount } = from.blob
-  let next = from.first
-  while (next < partCount) {
-    const parts = await readParts(blobId, next, Math.min(partsPerRead, partCount - next))
+/** Yields the parts of a composite, or what `read` returns of each, in pages: those from `first` to
+ *  before `end`. */
+export async function* partPages<Found = Part>(
+  { blob, first, end }: { blob: BlobPlacement; first: number; end?: number },
+  read: (blobId: number, first: number, limit: number) => Promise<Found[]>,
+): AsyncGenerator<Found[]> {
+  const { blobId, partCount } = blob
+  const behind = end ?? partCount
+  for (let next = first; next < behind;) {
+    const parts = await read(blobId, next, Math.min(partsPerRead, behind - next))
     if (parts.length === 0) throw new Error(`blob ${blobId} has ${next} parts, not ${partCount}`)
     yield parts
     next += parts.length
@@ -149,9 +150,11 @@ function narrow(segment: PlainSegment, from: number, to: number): PlainSegment {
     : { ...segment, start: segment.start + from, end: segment.start + to }
 }
 
-/** A `stored` copy as deflate stored blocks, none of them final. They must begin at a byte boundary
- *  of the stream. */
-export function storedBlocks(copy: Copy, path: string): Deferred {
+/** Like `blobStream`, but a `stored` copy becomes stored blocks, none of them final. They must begin
+ *  at a byte boundary of the stream. */
+export function deflateStream(blob: BlobPlacement, path: string, readParts: ReadParts): Segment {
+  const { copy } = blob
+  if (copy?.codec !== 'stored') return blobStream(blob, path, readParts)
   return {
     kind: 'deferred',
     lengthBytes: storedBlocksBytes(copy.lengthBytes),

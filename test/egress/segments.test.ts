@@ -1,17 +1,19 @@
 /** Contents of many pieces: parts, stored blocks, and what is inflated. */
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import type { Copy } from '../../src/core/bytes/copy.ts'
+import type { BlobPlacement, Copy } from '../../src/core/bytes/copy.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representFile } from '../../src/egress/egress.ts'
 import { gzipTrailer } from '../../src/egress/gzip.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import {
+  type Deferred,
+  deflateStream,
   literal,
   type Segment,
   sliceSegments,
-  storedBlocks,
   totalBytes,
+  unreadParts,
 } from '../../src/egress/segments.ts'
 import type { StoredFile } from '../../src/metadata/metadata.ts'
 import { storedBlockBytesMax, storedBlocksBytes } from '../../src/packs/codec/codec.ts'
@@ -101,7 +103,9 @@ test('a file with fewer parts than it should have is an error', async () => {
 test('stored blocks of any length are listed in batches of bounded length', async () => {
   const batchBytes = limits.manifestPageEntries * storedBlockBytesMax
   for (const lengthBytes of [1, 2 * batchBytes, 2 * batchBytes + 1, 3 * batchBytes - 1]) {
-    const blocks = storedBlocks({ lengthBytes } as Copy, 'a')
+    const copy = { codec: 'stored', lengthBytes } as Copy
+    const blob = { copy } as BlobPlacement
+    const blocks = deflateStream(blob, 'a', unreadParts) as Deferred
     let listed = 0
     for await (const batch of blocks.open()) {
       expect(batch.length).toBeLessThanOrEqual(2 * limits.manifestPageEntries)

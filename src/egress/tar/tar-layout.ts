@@ -11,17 +11,16 @@
  *  (gzip). */
 import type { BlobPlacement } from '../../core/bytes/copy.ts'
 import { combineCrc32 } from '../../core/bytes/crc32.ts'
-import type { StoredEntry, StoredFile } from '../../metadata/metadata.ts'
+import type { StoredEntry } from '../../metadata/metadata.ts'
 import type { Batch } from '../entry-pages.ts'
 import { gzipHeader, gzipTrailer } from '../gzip.ts'
 import { createMarks, type Marks } from '../archive-cache.ts'
 import {
-  blobStream,
+  deflateStream,
   literal,
   skipped,
   type ReadParts,
   type Segment,
-  storedBlocks,
   totalBytes,
   unreadParts,
 } from '../segments.ts'
@@ -165,18 +164,12 @@ function memberSegments(archive: Archive, member: TarMember, readParts: ReadPart
   if (text.lengthBytes >= textBytesMax) flushText(segments, archive, 'open')
   if (entry.kind !== 'file' || entry.blob.sizeBytes === 0) return segments
   flushText(segments, archive, 'open')
-  addContent(segments, archive, entry.blob, blobStreamIn(entry, readParts))
+  segments.push(deflateStream(entry.blob, entry.path, readParts))
+  addContent(segments, archive, entry.blob)
   // Pads the content to whole blocks.
   archive.nuls = (blockBytes - (entry.blob.sizeBytes % blockBytes)) % blockBytes
   text.addNuls(archive.nuls)
   return segments
-}
-
-function blobStreamIn(entry: StoredFile, readParts: ReadParts): Segment {
-  const { copy } = entry.blob
-  return copy?.codec === 'stored'
-    ? storedBlocks(copy, entry.path)
-    : blobStream(entry.blob, entry.path, readParts)
 }
 
 /** The end-of-archive blocks and the end of the last gzip member. */
@@ -197,14 +190,8 @@ function flushText(segments: Segment[], { gzip, text }: Archive, ending: 'open' 
   segments.push(segment)
 }
 
-function addContent(
-  segments: Segment[],
-  archive: Archive,
-  blob: BlobPlacement,
-  stream: Segment,
-): void {
+function addContent(segments: Segment[], archive: Archive, blob: BlobPlacement): void {
   const { gzip, text } = archive
-  segments.push(stream)
   if (text.sums) gzip.crc32 = combineCrc32(gzip.crc32, blob.crc32, blob.sizeBytes)
   gzip.sizeBytes += blob.sizeBytes
   if (blob.copy?.codec === 'deflate') endMember(segments, archive)
