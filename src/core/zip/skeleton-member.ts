@@ -116,8 +116,8 @@ function localParts(local: Buffer): {
 }
 
 function centralParts(central: Buffer): {
-  made: Buffer
-  needed: Buffer
+  /** Made by, and needed to extract. */
+  versions: Buffer
   fields: Buffer
   triple: Buffer
   name: Buffer
@@ -129,8 +129,7 @@ function centralParts(central: Buffer): {
   const nameEnd = centralFixedBytes + central.readUInt16LE(28)
   const extraEnd = nameEnd + central.readUInt16LE(30)
   return {
-    made: central.subarray(4, 6),
-    needed: central.subarray(6, 8),
+    versions: central.subarray(4, 8),
     fields: central.subarray(8, 16),
     triple: central.subarray(16, 28),
     name: central.subarray(centralFixedBytes, nameEnd),
@@ -183,8 +182,7 @@ export function writeMember(
   if (flags & flag.localExtra) out.sized(local.extra)
   if (member.central !== null) {
     const central = centralParts(asBuffer(member.central))
-    out.raw(central.made)
-    out.raw(central.needed)
+    out.raw(central.versions)
     if (!(flags & flag.centralSame)) out.raw(central.fields)
     if (!(flags & flag.centralExpected)) out.raw(central.triple)
     if (flags & flag.centralName) out.sized(central.name)
@@ -219,45 +217,27 @@ export function readMember(
     member: {
       streamId,
       gap,
-      renderLocal: (facts) => ({
-        header: renderLocalHeader({
-          flags,
-          fields,
-          triple: localTriple,
-          name,
-          extra: localExtra,
-          facts,
-        }),
-        descriptor:
-          flags & (flag.descriptor32 | flag.descriptor64)
-            ? expectedDescriptor(facts, (flags & flag.descriptor64) !== 0)
-            : Buffer.alloc(0),
-      }),
+      renderLocal: (facts) => {
+        const header = Buffer.alloc(localFixedBytes + name.length + localExtra.length)
+        header.writeUInt32LE(zipSignature.local, 0)
+        fields.copy(header, 4)
+        const triple = localTriple ?? (flags & flag.localZero ? zeroTriple : expectedTriple(facts))
+        triple.copy(header, 14)
+        header.writeUInt16LE(name.length, 26)
+        header.writeUInt16LE(localExtra.length, 28)
+        name.copy(header, localFixedBytes)
+        localExtra.copy(header, localFixedBytes + name.length)
+        const hasDescriptor = (flags & (flag.descriptor32 | flag.descriptor64)) !== 0
+        const isWide = (flags & flag.descriptor64) !== 0
+        return {
+          header,
+          descriptor: hasDescriptor ? expectedDescriptor(facts, isWide) : Buffer.alloc(0),
+        }
+      },
       renderCentral: (facts, localOffset) => central?.(facts, localOffset) ?? null,
     },
     previous: { name, streamId: streamId ?? previous.streamId },
   }
-}
-
-function renderLocalHeader(parts: {
-  flags: number
-  fields: Buffer
-  triple: Buffer | null
-  name: Buffer
-  extra: Buffer
-  facts: StreamFacts
-}): Buffer {
-  const header = Buffer.alloc(localFixedBytes + parts.name.length + parts.extra.length)
-  header.writeUInt32LE(zipSignature.local, 0)
-  parts.fields.copy(header, 4)
-  const triple =
-    parts.triple ?? (parts.flags & flag.localZero ? zeroTriple : expectedTriple(parts.facts))
-  triple.copy(header, 14)
-  header.writeUInt16LE(parts.name.length, 26)
-  header.writeUInt16LE(parts.extra.length, 28)
-  parts.name.copy(header, localFixedBytes)
-  parts.extra.copy(header, localFixedBytes + parts.name.length)
-  return header
 }
 
 function readCentral(
@@ -266,8 +246,7 @@ function readCentral(
   localFields: Buffer,
   localName: Buffer,
 ): (facts: StreamFacts, localOffset: number) => Buffer {
-  const made = reader.raw(2)
-  const needed = reader.raw(2)
+  const versions = reader.raw(4)
   const fields = flags & flag.centralSame ? localFields.subarray(2) : reader.raw(8)
   const triple = flags & flag.centralExpected ? null : reader.raw(12)
   const name = flags & flag.centralName ? reader.sized() : localName
@@ -278,8 +257,7 @@ function readCentral(
   return (facts, localOffset) => {
     const header = Buffer.alloc(centralFixedBytes)
     header.writeUInt32LE(zipSignature.central, 0)
-    made.copy(header, 4)
-    needed.copy(header, 6)
+    versions.copy(header, 4)
     fields.copy(header, 8)
     ;(triple ?? expectedTriple(facts)).copy(header, 16)
     header.writeUInt16LE(name.length, 28)
