@@ -127,12 +127,11 @@ async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
   const scratch = Buffer.allocUnsafeSlow(limits.coarseChunkMaxBytes + 1)
   let doneBytes = 0
   for (;;) {
-    const available = await atLeast(bytes, recordHeadBytesMax)
+    const available = await bytes.await(recordHeadBytesMax)
     if (available === 0) return
     const head = readHead(bytes.peek(Math.min(available, recordHeadBytesMax)))
     const recordBytes = head.headBytes + head.lengthBytes
-    if ((await atLeast(bytes, recordBytes)) < recordBytes)
-      throw malformed('it ends within a record')
+    if ((await bytes.await(recordBytes)) < recordBytes) throw malformed('it ends within a record')
     bytes.take(head.headBytes)
     const record = bytes.take(head.lengthBytes)
     if (head.kind === recordKind.fileEnd) {
@@ -161,12 +160,6 @@ function inflate(target: Buffer, stream: Buffer, sizeBytes: number): Buffer {
     if (!hasCode(error, 'blob_damaged')) throw error
     throw malformed(`a blob is not a joining stream of ${sizeBytes} bytes`)
   }
-}
-
-/** Waits only when necessary: most records arrive together with the one before. */
-async function atLeast(bytes: BodyBytes, count: number): Promise<number> {
-  const held = bytes.heldBytes()
-  return held >= count ? held : await bytes.await(count)
 }
 
 interface RecordHead {

@@ -10,6 +10,8 @@ import {
   zipFlag,
   zipTailBytesMax,
 } from '../../core/zip/zip-records.ts'
+import { byteBudget } from '../byte-budget.ts'
+import { tooManyEntries } from '../entry-table.ts'
 import { type CentralRecord, readCentralRecord } from './central-record.ts'
 import { type StagedReader, windowed } from '../staging/staged-reader.ts'
 import { ZipOpaque } from './zip-opaque.ts'
@@ -38,7 +40,7 @@ export async function readZipDirectory(
   bounds: { entriesMax: number; artifactBytesMax: number },
 ): Promise<ZipDirectory> {
   const end = await findEnd(reader)
-  checkBounds(end.count, bounds.entriesMax)
+  if (end.count > bounds.entriesMax) throw tooManyEntries(bounds.entriesMax)
   const { count } = end
   const columns = {
     recordOffset: new Float64Array(count),
@@ -97,12 +99,6 @@ async function findEnd(
   return { count, start, end: directoryEnd }
 }
 
-function checkBounds(count: number, entriesMax: number): void {
-  if (count <= entriesMax) return
-  const reason = `the zip has ${count} entries, more than the limit of ${entriesMax} (TROVE_MAX_ENTRIES)`
-  throw tooLarge('entries of one artifact', entriesMax, reason, 'TROVE_MAX_ENTRIES')
-}
-
 function checkSupported(record: CentralRecord): void {
   const encryption = zipFlag.encrypted | zipFlag.stronglyEncrypted | zipFlag.masked
   if ((record.flags & encryption) !== 0) throw new ZipOpaque('it is encrypted')
@@ -126,10 +122,7 @@ function checkSizes(
     stored += columns.storedBytes[index]!
     logical += columns.sizeBytes[index]!
   }
-  if (logical > artifactBytesMax) {
-    const reason = `the zip holds ${logical} bytes, more than the limit of ${artifactBytesMax} (TROVE_MAX_ARTIFACT)`
-    throw tooLarge('logical bytes of one artifact', artifactBytesMax, reason, 'TROVE_MAX_ARTIFACT')
-  }
+  byteBudget(artifactBytesMax).count(logical)
   const ratioMax = limits.inflateRatioMax
   if (logical > limits.inflateFreeBytes + stored * ratioMax) {
     const reason = `the zip inflates ${stored} bytes to ${logical}, more than 1:${ratioMax}`

@@ -4,8 +4,8 @@
 import { isUtf8 } from 'node:buffer'
 import { type Digest, digestBytes, digestToBytes, emptyDigest } from '../../core/bytes/digest.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
-import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { unsafePath } from '../../core/manifest/entry.ts'
 import type { BlobWriter } from '../blob-writer.ts'
 import type { EntryTable } from '../entry-table.ts'
 import { type StoredFile, storeFile } from '../file-blobs.ts'
@@ -102,22 +102,18 @@ export async function ingestMembers(
       sizeBytes: record.sizeBytes,
       crc32: record.crc32,
     }
+    const member = { position, entry, data, bytes: Buffer.alloc(0) }
     if (record.storedBytes === 0) {
-      await addEmptyMember(target, entry, data)
+      await keep(member, await storeEmpty(target, member))
       continue
     }
     if (Math.max(record.storedBytes, record.sizeBytes) > memberInMemoryMax) {
       await settle()
-      const member = { position, entry, data, bytes: Buffer.alloc(0) }
       await keep(member, await storeLarge(target, reader, data))
       continue
     }
-    pending.push({
-      position,
-      entry,
-      data,
-      bytes: Buffer.from(await headers.read(data.offset, data.storedBytes)),
-    })
+    member.bytes = Buffer.from(await headers.read(data.offset, data.storedBytes))
+    pending.push(member)
     pendingBytes += record.storedBytes + record.sizeBytes
     if (pending.length >= limits.skeletonPageMembers || pendingBytes >= limits.ingestBatchBytes) {
       await settle()
@@ -165,20 +161,16 @@ async function* once(content: Buffer): AsyncGenerator<Buffer> {
   yield content
 }
 
-async function addEmptyMember(
-  target: MembersTarget,
-  entry: MemberEntry,
-  data: MemberData,
-): Promise<void> {
+async function storeEmpty(
+  { writer }: MembersTarget,
+  { entry, data, bytes }: PendingMember,
+): Promise<StoredMember> {
   if (data.method === 8) throw new ZipOpaque(`the deflate stream of ${data.name} is broken`)
   checkContent(data, 0, 0)
-  if (entry.kind === 'directory') {
-    if (entry.path !== '') target.table.addDirectory(entry.path, entry)
-    return
-  }
   if (entry.kind === 'symlink') throw new ZipOpaque('a symbolic link has no target')
-  await target.writer.add({ digest: emptyDigest, bytes: Buffer.alloc(0), level: 0, joins: false })
-  target.table.addFile(entry.path, { ...entry, digest: emptyDigest, sizeBytes: 0 })
+  if (entry.kind === 'file')
+    await writer.add({ digest: emptyDigest, bytes, level: 0, joins: false })
+  return { streamDigest: null, blob: { digest: emptyDigest, sizeBytes: 0 } }
 }
 
 async function addEntry(table: EntryTable, member: PendingMember, blob: StoredFile): Promise<void> {
@@ -186,21 +178,12 @@ async function addEntry(table: EntryTable, member: PendingMember, blob: StoredFi
   if (entry.kind === 'directory') {
     if (entry.path !== '') table.addDirectory(entry.path, entry)
   } else if (entry.kind === 'symlink') {
-    if (data.sizeBytes > limits.symlinkTargetBytesMax) {
-      throw storeError('unsafe_path', `the link target of ${data.name} is too long`, {
-        path: entry.path,
-        reason: 'its link target is too long',
-      })
-    }
+    if (data.sizeBytes > limits.symlinkTargetBytesMax)
+      throw unsafePath(entry.path, 'its link target is too long')
     const target = await inflateMember(data, member.bytes)
     if (!isUtf8(target)) throw new ZipOpaque(`the link target of ${data.name} is not UTF-8`)
     table.addSymlink(entry.path, { target: target.toString(), modifiedAt: entry.modifiedAt })
   } else {
-    table.addFile(entry.path, {
-      mode: entry.mode,
-      modifiedAt: entry.modifiedAt,
-      digest: blob.digest,
-      sizeBytes: blob.sizeBytes,
-    })
+    table.addFile(entry.path, { ...entry, ...blob })
   }
 }
