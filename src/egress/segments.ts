@@ -150,8 +150,8 @@ function narrow(segment: PlainSegment, from: number, to: number): PlainSegment {
     : { ...segment, start: segment.start + from, end: segment.start + to }
 }
 
-/** Like `blobStream`, but a `stored` copy becomes stored blocks, none of them final. They must begin
- *  at a byte boundary of the stream. */
+/** Like `blobStream`, but a `stored` copy becomes stored blocks, none of them final. They must
+ *  begin at a byte boundary of the stream. */
 export function deflateStream(blob: BlobPlacement, path: string, readParts: ReadParts): Segment {
   const { copy } = blob
   if (copy?.codec !== 'stored') return blobStream(blob, path, readParts)

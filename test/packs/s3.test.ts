@@ -102,8 +102,54 @@ test('a bucket is closed once all reads have ended', async () => {
   expect([closed, String(await read)]).toEqual([1, 'x'])
 })
 
+// A service may cut off reads of an object that is removed.
+test('a pack is removed once reads of it have ended, and none is read after the close', async () => {
+  let finish = (): void => {}
+  const reading = new Promise<Buffer>((resolve) => {
+    finish = () => resolve(Buffer.from('x'))
+  })
+  const removed: string[] = []
+  const store = await openStore({
+    read: async () => await reading,
+    remove: async (key) => {
+      removed.push(key)
+    },
+    close: () => {},
+  })
+  const [name, other] = ['ab'.repeat(16), 'cd'.repeat(16)]
+  const read = store.read(name, 0, 1)
+  const removing = store.remove(name)
+  await store.remove(other)
+  await turns()
+  expect(removed).toEqual([`packs/cd/${other}.zip`])
+  finish()
+  await Promise.all([read, removing])
+  expect(removed).toHaveLength(2)
+  await store.close()
+  await expect(store.read(name, 0, 1)).rejects.toMatchObject({ code: 'shutting_down' })
+})
+
+test('a pack counts as young as it can be, since a service truncates its time to seconds', async () => {
+  const name = 'ab'.repeat(16)
+  const aborted: string[] = []
+  const store = await openStore({
+    list: async function* () {
+      yield { key: `packs/ab/${name}.zip`, sizeBytes: 1, modifiedAt: 5000 }
+    },
+    listUploads: async function* () {
+      for (const begunAt of [999, 1000]) yield { key: 'packs/', id: `${begunAt}`, begunAt }
+    },
+    abortUpload: async ({ id }) => {
+      aborted.push(id)
+    },
+  })
+  for await (const { modifiedAt } of store.list()) expect(modifiedAt).toBe(5999)
+  expect(await store.removeUnsealed(1000)).toBe(1)
+  expect(aborted).toEqual(['999'])
+})
+
 /** A pack in a bucket that does what `calls` say, and records what ended it. */
-function openSink(calls: Partial<Pick<Bucket, 'beginUpload' | 'write' | 'writePart'>>): {
+function openSink(calls: Partial<Bucket>): {
   sink: PackSink
   ends: string[]
 } {
@@ -189,6 +235,22 @@ test('two parts of a pack are sent at once, so that few are in memory, and compl
   }
   expect(await sealing).toMatchObject({ sizeBytes: 4 * partBytes })
   expect(ends).toEqual(['completed with 1, 2, 3, 4'])
+})
+
+test.each([
+  ['all of it', partBytes + 1, 'sealed'],
+  ['less of it', partBytes, 'busy'],
+])('an upload that is gone at its end has made the pack if %s is there', async (_, found, end) => {
+  const { sink } = openSink({
+    completeUpload: async () => await Promise.reject(notFound('upload', 'no such upload')),
+    sizeOf: async () => found,
+  })
+  await sink.write(Buffer.alloc(partBytes + 1))
+  const outcome = await sink.seal().then(
+    () => 'sealed',
+    (error: unknown) => (error as { code: string }).code,
+  )
+  expect(outcome).toBe(end)
 })
 
 // A service keeps parts that arrive after the end of their upload.
