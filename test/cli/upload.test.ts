@@ -104,7 +104,7 @@ describe('trove upload selects', () => {
 describe('trove upload that finds no files', () => {
   test.each([
     [[], 0, /warning: no files match nothing\/\*\*/],
-    [['--if-no-files-found', 'warn'], 0, /--include-hidden/],
+    [['--if-no-files-found', 'warn'], 0, /^trove: warning: .*\*\*\n$/],
     [['--if-no-files-found', 'ignore'], 0, /^$/],
     [['--if-no-files-found', 'error'], 12, /trove: no files match nothing/],
     [['--dry-run', '--if-no-files-found', 'error'], 12, /trove: no files match nothing/],
@@ -112,6 +112,11 @@ describe('trove upload that finds no files', () => {
     const outcome = await trove(['upload', 'build', 'nothing/**', ...flags])
     expect(outcome).toMatchObject({ status, text: '', stderr: expect.stringMatching(stderr) })
     expect(await trove(['ls', `${run}/build`])).toMatchObject({ status: 3 })
+  })
+
+  test.each([[[]], [['--dry-run']]])('says which are hidden, with %j', async (flags) => {
+    const { stderr } = await trove(['upload', 'build', 'dist/.hid*', ...flags])
+    expect(stderr).toMatch(/^trove: warning: no files.*\n {2}left out: \.hidden \(--include-.*\n$/)
   })
 
   test('is null with --json', async () => {

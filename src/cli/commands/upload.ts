@@ -108,17 +108,12 @@ export const uploadCommand: Command<typeof flags> = {
     } as const
     const whenNone = async (error: unknown): Promise<void> => {
       if (!hasCode(error, 'no_files') || whenEmpty === 'error') throw error
-      const hint = given['include-hidden'] ? '' : ' (use --include-hidden to include hidden files)'
-      if (whenEmpty === 'warn')
-        await write(stderr, `trove: warning: ${printable(error.message)}${hint}\n`)
+      const text = `trove: warning: ${printable(error.message)}\n${describeHidden(hidden)}`
+      if (whenEmpty === 'warn') await write(stderr, text)
       if (given.json) await writeJson(stdout, null)
     }
     await write(stderr, missingText(patterns))
-    if (given['dry-run']) {
-      await listSource(invocation, source).catch(whenNone)
-      await write(stderr, describeHidden(hidden))
-      return
-    }
+    if (given['dry-run']) return await listSource(invocation, source, hidden).catch(whenNone)
     const context = await connect(given, { stderr, signal })
     const { config, client, progress } = context
     const startedAt = performance.now()
@@ -174,6 +169,7 @@ function warningOf({ config }: ServerContext, text: string, name: string): strin
 async function listSource(
   { flags: given, stdout, stderr, signal }: Invocation<typeof flags>,
   source: Omit<WalkOptions, 'signal'> & { patterns: readonly string[] },
+  hidden: HiddenPaths,
 ): Promise<void> {
   const tree = await walkSources(source.patterns, { ...source, signal })
   if (tree.count === 0) throw noFiles(source.patterns)
@@ -188,10 +184,9 @@ async function listSource(
     await write(stdout, lines.join(''))
   }
   if (secrets.length > 0) await write(stderr, secretsWarning(secretsText(secrets)))
-  await write(
-    stderr,
-    `would upload ${counted(tree.count, 'entry', 'entries')} of ${printable(tree.root)}\n`,
-  )
+  const entries = counted(tree.count, 'entry', 'entries')
+  const text = `would upload ${entries} of ${printable(tree.root)}\n`
+  await write(stderr, text + describeHidden(hidden))
 }
 
 function uploadTarget(context: ServerContext, name: string, given: Given): UploadTarget {
