@@ -1,6 +1,7 @@
 /** Uploads to servers of which single requests fail. */
+import { readdir, stat } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { encodeOrdinals } from '../../src/core/bytes/blob-exchange.ts'
@@ -91,6 +92,29 @@ test.each([408, 502])(
     expect(asked.toSorted()).toEqual([...attempt, ...attempt, 'commit'].toSorted())
   },
 )
+
+test('each attempt of an upload finds the tree in the cache as the first one left it', async () => {
+  const cacheDir = await makeDirectory()
+  const cached = async (): Promise<number[]> => {
+    const paths = await readdir(join(cacheDir, 'stat'))
+    return await Promise.all(
+      paths.map(async (path) => (await stat(join(cacheDir, 'stat', path))).ino),
+    )
+  }
+  const found: number[][] = []
+  const { url } = await serve({
+    manifest: (response) => response.end(encodeOrdinals([0])),
+    packs: async (response) => {
+      found.push(await cached())
+      if (found.length < 3) response.writeHead(502).end()
+      else json({ blobs: 1, newBytes: 1 })(response)
+    },
+  })
+  const client = createClient({ url, token: null, cacheDir })
+  await uploadDirectory(client, await makeDirectory({ a: 'a' }))
+  expect(found).toEqual([found[0], found[0], found[0]])
+  expect(found[0]).toHaveLength(1)
+})
 
 test.each(['uploads', 'manifest', 'times', 'packs', 'commit'])(
   'an upload that is aborted does not wait for the response to %s',

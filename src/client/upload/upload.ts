@@ -95,6 +95,8 @@ interface Upload {
   /** Changes from the last tree; null once the server turns out not to have that tree, or when
    *  there are none. */
   changes: SourceChanges | null
+  /** Resolves when the tree is in the stat cache, where that does not wait for the commit. */
+  remembering?: Promise<void>
   level: number
   signal: AbortSignal
   progress: UploadProgress
@@ -198,7 +200,7 @@ async function sendTree(upload: Upload, onHeld: (bytes: number) => void): Promis
     connectEarly(server)
     // Written while the server works; if the server rejects the upload, nothing needs to be read
     // again.
-    if (!isBaseKept) await tree.saveStatCache()
+    if (!isBaseKept) await (upload.remembering ??= tree.saveStatCache())
     const answer = await offering
     if (answer.state === 'done') {
       if (isBaseKept) await tree.saveStatCache()
