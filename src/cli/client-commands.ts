@@ -100,15 +100,33 @@ export const clientCommands = {
   },
 } satisfies Commands
 
+/** Commands that only the full package has (command-list.ts). */
+const fullPackageNames = [
+  'run',
+  'serve',
+  'gc',
+  'scrub',
+  'backup',
+  'snapshot',
+  'move-packs',
+  'recover',
+] as const
+export type CommandName = keyof typeof clientCommands | (typeof fullPackageNames)[number]
+
 function loaded(summary: string, command: Command): Listed {
   return { summary, load: () => Promise.resolve(command) }
 }
 
-/** Errors: UsageError, which suggests the name that was probably meant. */
+/** Errors: UsageError, which suggests the name that was probably meant, or says where the command
+ *  is. */
 export function commandNamed(commands: Commands, name: string): Listed {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command !== undefined) return command
   if (name.startsWith('-')) throw new UsageError(`flags such as ${name} go after the command`)
+  if (fullPackageNames.some((each) => each === name))
+    throw new UsageError(
+      `this package has only the commands that talk to a server; ${name} is in the full package, the checkout that servers run from`,
+    )
   const meant = suggestion(name, Object.keys(commands))
   const unknown = `unknown command ${JSON.stringify(name)}`
   throw new UsageError(meant === undefined ? unknown : `${unknown}; ${meant}`)

@@ -1,9 +1,9 @@
 /** All commands by name, in the order of help. Commands that work on a store, or run one, are
  *  loaded on demand. */
-import { clientCommands } from './client-commands.ts'
-import type { Commands } from './command.ts'
+import { clientCommands, type CommandName } from './client-commands.ts'
+import type { Listed } from './command.ts'
 
-export const commands: Commands = {
+export const commands: Record<CommandName, Listed> = {
   ...clientCommands,
   run: {
     summary: 'run a workflow on this machine',
