@@ -38,6 +38,9 @@ export type ActorKind = 'job' | 'person' | 'administrator'
 /** `api`: the native API. `page`: a web form. `github`: the protocol of stock clients and `gh`. */
 export type ActOrigin = 'api' | 'page' | 'github'
 
+/** The id of a token, or enough of its beginning to name it. */
+export const tokenIdStart = /^[0-9a-f]{8,32}$/
+
 export interface Actor {
   kind: ActorKind
   /** Null unless the actor is a job. */

@@ -54,10 +54,14 @@ test('says how to see more entries, and when there are none', async () => {
   expect([none.status, none.text, none.stderr]).toEqual([0, '', 'no matching entries\n'])
 })
 
-test('rejects unknown kinds and tokens that may only read', async () => {
+test('rejects unknown kinds, what is no id of a token, and tokens that may only read', async () => {
   expect(await trove(['audit', '--kind', 'deleted'])).toMatchObject({
     status: 2,
     stderr: expect.stringMatching(/--kind must be .*, got "deleted"/),
+  })
+  expect(await trove(['audit', '--token-id', 'zz'])).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/^trove: --token-id must be the id .*, got "zz"/),
   })
   expect(await trove(['audit'], { scope: 'read' })).toMatchObject({ status: 6 })
 })

@@ -3,9 +3,9 @@ import { actorWords, minuteOf, originOf, shortTokenId, wordsOf } from '../../api
 import type { WireAct } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
 import { listItems, takeFirst } from '../../client/list-items.ts'
-import { actKinds } from '../../core/audit.ts'
+import { actKinds, tokenIdStart } from '../../core/audit.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
-import { filled, limitFlag, serverFlags } from '../arguments.ts'
+import { filled, limitFlag, serverFlags, UsageError } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
@@ -25,7 +25,7 @@ const flags = {
   artifact: { value: 'ID', read: parsePositiveInteger, help: 'only acts on this artifact' },
   'token-id': {
     value: 'ID',
-    read: filled,
+    read: readTokenId,
     help: 'only acts by this token or on it; the first 8 digits suffice',
   },
   since: {
@@ -58,6 +58,14 @@ export const auditCommand: Command<typeof flags> = {
     if (items.length === 0) await write(stderr, 'no matching entries\n')
     if (isCut) await writeCut(stderr, `the newest ${limit}`)
   },
+}
+
+/** Errors: UsageError. */
+function readTokenId(text: string, name: string): string {
+  if (tokenIdStart.test(filled(text, name))) return text
+  throw new UsageError(
+    `${name} must be the id of a token, or at least its first 8 digits, got ${JSON.stringify(text)}`,
+  )
 }
 
 function actTable(items: WireAct[]): string {
