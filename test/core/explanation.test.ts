@@ -17,6 +17,7 @@ test.each([
   ],
   [10, 130, 0, 'frees 130 B.'],
   [10, 130, 120, 'frees 130 B; 120 B is shared and stays.'],
+  [12, 0, 22, 'frees 0 B; 22 B is shared and stays.'],
 ])(
   'deleting %d B that frees %d B and shares %d B',
   (logicalBytes, freedBytes, sharedBytes, said) => {

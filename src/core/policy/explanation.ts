@@ -59,8 +59,7 @@ export function freedPredicate(
   ]
   const freed = `frees ${formatSizeBytes(freedBytes)}`
   if (rest.length === 0) return `${freed}.`
-  // Many tiny files can take more space than their logical bytes: each copy has framing in its
-  // pack.
-  const of = freedBytes > logicalBytes ? '' : ` of ${formatSizeBytes(logicalBytes)}`
+  // Tiny files can take much more space than their logical bytes: each copy has framing in its pack.
+  const of = savedBytes < -logicalBytes / 100 ? '' : ` of ${formatSizeBytes(logicalBytes)}`
   return `${freed}${of}; ${rest.join(', ')}.`
 }
