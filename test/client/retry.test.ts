@@ -2,6 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
+import { removeArtifacts } from '../../src/client/artifacts.ts'
 import { hasCode } from '../../src/core/errors.ts'
 import { openAnswer } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
@@ -278,4 +279,17 @@ test('an outage ends with the first response, and one without any with the patie
   failing = 100
   await expect(openAnswer(access, request)).rejects.toThrow('503')
   expect(asked).toBe(7)
+})
+
+test('a deletion of several is repeated only as a dry run: it would find nothing to delete', async () => {
+  let requests = 0
+  const server = createServer((request, response) => {
+    requests += 1
+    if (requests % 2 === 1) request.socket.destroy()
+    else response.end('{"items":[],"freedBytes":0}')
+  })
+  const access = { url: await listen(server), token: null }
+  await expect(removeArtifacts(access, [7], { dryRun: true })).resolves.toHaveProperty('items')
+  await expect(removeArtifacts(access, [7], {})).rejects.toBeInstanceOf(NetworkError)
+  expect(requests).toBe(3)
 })
