@@ -59,7 +59,7 @@ export function freedPredicate(
   ]
   const freed = `frees ${formatSizeBytes(freedBytes)}`
   if (rest.length === 0) return `${freed}.`
-  // Tiny files can take much more space than their logical bytes: each copy has framing in its pack.
+  // Tiny files can take much more space than their logical bytes: each has framing in its pack.
   const of = savedBytes < -logicalBytes / 100 ? '' : ` of ${formatSizeBytes(logicalBytes)}`
   return `${freed}${of}; ${rest.join(', ')}.`
 }
