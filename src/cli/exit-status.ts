@@ -1,6 +1,10 @@
 /** Exit statuses: one table that covers every error code (API §1). */
-import { AnswerError, NetworkError } from '../client/transport/network-error.ts'
-import { ProxiedNetworkError, ProxyRefusal } from '../client/transport/proxy-error.ts'
+import {
+  AnswerError,
+  NetworkError,
+  ProxiedNetworkError,
+  ProxyRefusal,
+} from '../client/transport/network-error.ts'
 import { ConfigError } from '../config/settings.ts'
 import { asleep, type ErrorCode, hasCode, StoreError, hasErrno } from '../core/errors.ts'
 import { UsageError } from './arguments.ts'
@@ -102,8 +106,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
 export function exitStatusOf(error: unknown): ExitStatus {
   if (error instanceof StoreError) return statusOfCode[error.code] ?? exitStatus.failure
   if (error instanceof UsageError || error instanceof ConfigError) return exitStatus.usage
-  if (error instanceof NetworkError || error instanceof ProxyRefusal) return exitStatus.network
-  if (error instanceof AnswerError) return exitStatus.network
+  if (error instanceof NetworkError || error instanceof AnswerError) return exitStatus.network
   if (isLocked(error)) return exitStatus.locked
   if (isNamed(error, 'AttestationError')) return exitStatus.forbidden
   if (isAbort(error)) return exitStatus.interrupted
@@ -174,9 +177,8 @@ function isUntrustedCertificate(code: string): boolean {
 
 /** The code of the system or TLS error that made a server unreachable; empty without one. */
 function causeCodeOf(error: unknown): string {
-  const isUnreachable = error instanceof AnswerError || error instanceof ProxyRefusal
-  const cause = isUnreachable ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
-  return cause?.code ?? ''
+  const cause = error instanceof AnswerError ? error.cause : undefined
+  return (cause as NodeJS.ErrnoException | undefined)?.code ?? ''
 }
 
 function isMisplacedFile(error: unknown): boolean {

@@ -45,14 +45,13 @@ import { searchPaths, type SearchOptions } from './search.ts'
 export { type Digest, parseDigest, parseWireDigest } from '../core/bytes/digest.ts'
 export { type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
 export { FileError } from './files/file-error.ts'
-export { AnswerError, NetworkError } from './transport/network-error.ts'
+export { AnswerError, NetworkError, ProxyRefusal } from './transport/network-error.ts'
 export {
   type Attestation,
   AttestationError,
   readAttestation,
   requirePlace,
 } from './verify/attestation.ts'
-export { ProxyRefusal } from './transport/proxy-error.ts'
 export type { DownloadProgress } from './download/downloading.ts'
 export type {
   DownloadOptions,
@@ -94,9 +93,9 @@ export interface ClientOptions {
   onOutage?: ((failure: string) => void) | undefined
 }
 
-/** Every call that asks the server can fail with NetworkError, AnswerError, ProxyRefusal or a
- *  StoreError with any code of the server, and an aborted call with the reason of its signal. Each
- *  call lists its other errors, and the codes that are its own. */
+/** Every call that asks the server can fail with NetworkError, AnswerError or a StoreError with any
+ *  code of the server, and an aborted call with the reason of its signal. Each call lists its other
+ *  errors, and the codes that are its own. */
 export interface Client {
   readonly server: ServerAccess
   /** Uploads a tree; an artifact is never made from a part of it. A repeated upload of the same

@@ -12,7 +12,7 @@ import type { ProjectName } from '../core/run/run.ts'
 import { NetworkError } from './transport/network-error.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'
-import { unreadableAnswer } from './transport/proxy-error.ts'
+import { unreadableAnswer } from './transport/foreign-answer.ts'
 import { parseMessage } from './transport/message.ts'
 
 export interface ReceivedComparison {

@@ -3,7 +3,7 @@ import type { WireArtifact, WireEntry } from '../api/messages.ts'
 import { notFound } from '../core/errors.ts'
 import { readEntries } from './read-entries.ts'
 import type { ServerAccess } from './transport/http.ts'
-import { unreadableAnswer } from './transport/proxy-error.ts'
+import { unreadableAnswer } from './transport/foreign-answer.ts'
 
 export type WireFile = Extract<WireEntry, { kind: 'file' }>
 

@@ -2,7 +2,7 @@
 import { limits } from '../core/limits.ts'
 import { formatCount } from '../core/units.ts'
 import { type ApiRequest, requestJson, type ServerAccess } from './transport/http.ts'
-import { unreadableAnswer } from './transport/proxy-error.ts'
+import { unreadableAnswer } from './transport/foreign-answer.ts'
 
 /** Upper bound on what `withinBound` lets pass: some hundred megabytes. A run has at most 10,000
  *  live artifacts. */
@@ -15,8 +15,8 @@ interface Page<Item> {
   nextCursor: string | null
 }
 
-/** Requests the page of a list that begins at `cursor`. Errors: those of `requestJson`; AnswerError
- *  or ProxyRefusal, when it has more than `limit` items or leads to itself. */
+/** Requests the page of a list that begins at `cursor`. Errors: those of `requestJson`;
+ *  AnswerError, when it has more than `limit` items or leads to itself. */
 async function readListPage<List extends Page<unknown>>(
   server: ServerAccess,
   { query, ...request }: ListRequest,
@@ -71,7 +71,7 @@ export async function* listItems<Item>(
 }
 
 /** Passes on the items of a list that its reader holds as a whole. Errors: those of the list;
- *  AnswerError or ProxyRefusal, when there are more than `heldItemsMax`. */
+ *  AnswerError, when there are more than `heldItemsMax`. */
 export async function* withinBound<Item>(
   server: ServerAccess,
   all: AsyncIterable<Item>,

@@ -5,7 +5,7 @@ import { manifestPath } from '../api/paths.ts'
 import { openAnswer, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'
 import { NetworkError } from './transport/network-error.ts'
-import { unreadableAnswer } from './transport/proxy-error.ts'
+import { unreadableAnswer } from './transport/foreign-answer.ts'
 import { parseMessage } from './transport/message.ts'
 
 /** Yields all entries, or the entry `under` and everything below it. `files`, where it is known,

@@ -7,7 +7,7 @@ import { NetworkError } from './transport/network-error.ts'
 import { openAnswer, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'
 import { parseMessage } from './transport/message.ts'
-import { unreadableAnswer } from './transport/proxy-error.ts'
+import { unreadableAnswer } from './transport/foreign-answer.ts'
 
 export interface SearchOptions extends Omit<ListOptions, 'state' | 'sort'> {
   /** An entry matches when its whole path matches at least one of these globs. */
@@ -19,7 +19,7 @@ const matchesAtOnce = 200
 
 /** Yields matches newest artifact first, and in path order within an artifact. Requests further
  *  pages while the server reports more to search. A stream that is cut short throws. Errors:
- *  those of `openAnswer`; AnswerError or ProxyRefusal, when a page leads to itself. */
+ *  those of `openAnswer`; AnswerError, when a page leads to itself. */
 export async function* searchPaths(
   server: ServerAccess,
   { globs, signal, ...filter }: SearchOptions,

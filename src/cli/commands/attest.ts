@@ -6,7 +6,7 @@ import { saveAs } from '../../client/files/save-as.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import type { Answer } from '../../client/transport/answer.ts'
 import { type ApiRequest, openAnswer, type ServerAccess } from '../../client/transport/http.ts'
-import { unreadableAnswer } from '../../client/transport/proxy-error.ts'
+import { unreadableAnswer } from '../../client/transport/foreign-answer.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -61,8 +61,8 @@ interface Form {
 const keyForm: Form = { first: '-----BEGIN PUBLIC KEY-----\n', last: '-----END PUBLIC KEY-----' }
 const envelopeForm: Form = { first: '{"mediaType":', last: '}' }
 
-/** Passes on a document that may be too long to hold. Errors: AnswerError or ProxyRefusal for one
- *  that does not begin and end like a whole one, and those of the body. */
+/** Passes on a document that may be too long to hold. Errors: AnswerError for one that does
+ *  not begin and end like a whole one, and those of the body. */
 async function* wholeOf(
   server: ServerAccess,
   answer: Answer,

@@ -4,7 +4,7 @@ import { minuteOf } from '../../api/audit-words.ts'
 import { currentTokenPath } from '../../api/paths.ts'
 import { openAnswer, type ServerAccess } from '../../client/transport/http.ts'
 import { parseMessage } from '../../client/transport/message.ts'
-import { unreadableAnswer } from '../../client/transport/proxy-error.ts'
+import { unreadableAnswer } from '../../client/transport/foreign-answer.ts'
 import { hasCode, notFound, storeError } from '../../core/errors.ts'
 import { formatAccess, type ProjectAccess } from '../../core/access/project-access.ts'
 import { limits } from '../../core/limits.ts'
@@ -43,7 +43,7 @@ export function refusedToken(error: unknown, what: string): unknown {
   return storeError('unauthenticated', `${what}: ${error.message}`, error.details)
 }
 
-/** Checks the fields that are printed or stored. Errors: AnswerError, ProxyRefusal. */
+/** Checks the fields that are printed or stored. Errors: AnswerError. */
 function checked(server: ServerAccess, token: WireCurrentToken): WireCurrentToken {
   const { id, scope, project, run, attempt, job, expiresAt, serverVersion } = token
   const access = token.access ?? []

@@ -10,7 +10,7 @@ import { asError, type ErrorCode, hasCode, StoreError } from '../../core/errors.
 import { dayMs } from '../../core/units.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
-import { unreadableAnswer } from '../../client/transport/proxy-error.ts'
+import { unreadableAnswer } from '../../client/transport/foreign-answer.ts'
 import { readServerConfig } from '../../config/config.ts'
 import { DataLockedError } from '../../metadata/sqlite/data-lock.ts'
 import { type FlagValues, serverFlags } from '../arguments.ts'

@@ -33,7 +33,7 @@ export interface FetchTargets extends PlaceSource {
 const heldBytesMax = 8 * 1024 * 1024
 
 /** Resolves when all wants are written, including those that are still being planned. Errors:
- *  NetworkError, AnswerError, ProxyRefusal, digest_mismatch, blob_damaged, the server's, and those
+ *  NetworkError, AnswerError, digest_mismatch, blob_damaged, the server's, and those
  *  of planning. */
 export async function fetchBlobs(
   downloading: Downloading,

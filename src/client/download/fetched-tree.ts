@@ -67,7 +67,7 @@ export interface TreeAnswer {
 
 /** `base` is a tree fetched earlier; only changes from it are transferred. Starts over, a
  *  bounded number of times, when a response breaks off. Errors: digest_mismatch, NetworkError,
- *  AnswerError, ProxyRefusal, unsafe_path and duplicate_path (the parser lets nothing pass that
+ *  AnswerError, unsafe_path and duplicate_path (the parser lets nothing pass that
  *  leads out of DEST), and the server's. */
 export async function fetchTree(
   server: ServerAccess,

@@ -2,7 +2,7 @@
 import { type ListedParts, readListedParts, type Want } from '../../core/bytes/blob-exchange.ts'
 import { createByteReader } from '../../core/bytes/varint.ts'
 import { requestBytes, type ServerAccess } from '../transport/http.ts'
-import { decoded } from '../transport/proxy-error.ts'
+import { decoded } from '../transport/foreign-answer.ts'
 import {
   partRange,
   requestsOf,

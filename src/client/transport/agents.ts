@@ -4,8 +4,15 @@ import { Agent, type ClientRequestArgs } from 'node:http'
 import { Agent as SecureAgent } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { hostOf, portOf } from '../../core/http-proxy.ts'
-import type { ServerAddress } from './proxy-error.ts'
+import { hostOf, type HttpProxy, portOf } from '../../core/http-proxy.ts'
+
+/** Address of a server, and the proxy to reach it through. */
+export interface ServerAddress {
+  /** Origin, without a trailing slash. */
+  url: string
+  /** Proxy to go through; null or absent: a direct connection. */
+  proxy?: HttpProxy | null
+}
 
 /** Idle connections are closed before the server does it (5 s), so that no request is sent on a
  *  connection that is just being closed. */

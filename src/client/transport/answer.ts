@@ -13,8 +13,7 @@ import { createGunzip } from 'node:zlib'
 import { describeProxy, type HttpProxy } from '../../core/http-proxy.ts'
 import { limits } from '../../core/limits.ts'
 import { agentOf, agentOptions, isConnected } from './agents.ts'
-import { AnswerError, NetworkError } from './network-error.ts'
-import { ProxiedNetworkError, ProxyRefusal } from './proxy-error.ts'
+import { AnswerError, NetworkError, ProxiedNetworkError, ProxyRefusal } from './network-error.ts'
 import { speaksTls, tlsHint } from './speaks-tls.ts'
 
 export interface Exchange {
@@ -48,8 +47,8 @@ export interface Answer {
  *  lost. The system would try for two minutes. */
 const connectMsDefault = 15_000
 
-/** Sends a request and waits for the head of its response. Errors: NetworkError; AnswerError or
- *  ProxyRefusal where TLS fails for good; those of `body`, the signal's. */
+/** Sends a request and waits for the head of its response. Errors: NetworkError; AnswerError
+ *  where TLS fails for good, or a proxy refuses; those of `body`, the signal's. */
 export async function exchange(
   { url, method, headers: given, body, signal, proxy, idleMs = limits.idleExchangeMs }: Exchange,
   connectMs = connectMsDefault,

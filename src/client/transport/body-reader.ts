@@ -2,7 +2,8 @@
  *  a network failure. */
 import type { Answer } from './answer.ts'
 import { NetworkError } from './network-error.ts'
-import { decoded, type ServerAddress } from './proxy-error.ts'
+import type { ServerAddress } from './agents.ts'
+import { decoded } from './foreign-answer.ts'
 
 export interface BodyReader {
   /** The next `count` bytes. Errors: NetworkError. */

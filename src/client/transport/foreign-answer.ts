@@ -1,28 +1,13 @@
-/** Errors caused by a proxy. Messages name the proxy's host and the setting that chose it. */
+/** Responses that are not Trove's, or that this version cannot read. Where a proxy can have sent
+ *  one, messages name its host and the setting that chose it. */
 import {
   credentialsOf,
   describeProxy,
   type HttpProxy,
   parseProxyUrl,
 } from '../../core/http-proxy.ts'
-import { AnswerError, NetworkError } from './network-error.ts'
-
-/** Address of a server, and the proxy to reach it through. */
-export interface ServerAddress {
-  /** Origin, without a trailing slash. */
-  url: string
-  /** Proxy to go through; null or absent: a direct connection. */
-  proxy?: HttpProxy | null
-}
-
-/** A NetworkError on a connection through a proxy. */
-export class ProxiedNetworkError extends NetworkError {}
-
-/** A proxy refused the request, or responded in place of the server, or TLS fails for good on the
- *  way through it. Retrying is pointless. */
-export class ProxyRefusal extends Error {
-  override readonly name = 'ProxyRefusal'
-}
+import type { ServerAddress } from './agents.ts'
+import { AnswerError, ProxiedNetworkError, ProxyRefusal } from './network-error.ts'
 
 /** The error for a response that the proxy itself sent; `message` describes this status. */
 export function proxyFailure(proxy: HttpProxy, status: number, message: string): Error {
@@ -51,8 +36,8 @@ export function foreignAnswer({ url, proxy }: ServerAddress, status: number): Er
   return proxyFailure(proxy, status, `${url} responded ${status} through ${describeProxy(proxy)}`)
 }
 
-/** Returns the result of `read`, which decodes a response of the server. Errors: AnswerError or
- *  ProxyRefusal in place of the RangeError of a decoder; others as they are. */
+/** Returns the result of `read`, which decodes a response of the server. Errors: AnswerError in
+ *  place of the RangeError of a decoder; others as they are. */
 export async function decoded<Result>(
   server: ServerAddress,
   read: () => Result | Promise<Result>,

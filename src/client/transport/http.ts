@@ -14,7 +14,8 @@ import { isLoopback } from '../../core/loopback.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
-import { foreignAnswer, mayPass, type ServerAddress, unreadableAnswer } from './proxy-error.ts'
+import type { ServerAddress } from './agents.ts'
+import { foreignAnswer, mayPass, unreadableAnswer } from './foreign-answer.ts'
 import { tlsHint, wantsTls } from './speaks-tls.ts'
 import type { Patience } from './patience.ts'
 import { backoffMs, notePause, retryAfterMs, untilRead, waitFor } from './retry.ts'
@@ -70,8 +71,7 @@ export async function requestBytes(server: ServerAccess, request: ApiRequest): P
 
 /** Sends a request and returns once a success status has arrived, with the body still to be
  *  read.
- *  Errors: the server's own codes; NetworkError, AnswerError, ProxyRefusal; those of the request
- *  body. */
+ *  Errors: the server's own codes; NetworkError, AnswerError; those of the request body. */
 export async function openAnswer(server: ServerAccess, request: ApiRequest): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
     const outcome = await attemptOnce(server, request)

@@ -2,14 +2,14 @@
 import { limits } from '../../core/limits.ts'
 import type { Answer } from './answer.ts'
 import { NetworkError } from './network-error.ts'
-import { type ServerAddress, unreadableAnswer } from './proxy-error.ts'
+import type { ServerAddress } from './agents.ts'
+import { unreadableAnswer } from './foreign-answer.ts'
 
 /** A line holds at most two entries: paths, symlink targets and little else, with at most six bytes
  *  of JSON per character. */
 const lineLengthMax = 16 * (limits.pathBytesMax + limits.symlinkTargetBytesMax)
 
-/** A stream that is cut short throws. Errors: NetworkError; AnswerError or ProxyRefusal for a line
- *  of any length. */
+/** A stream that is cut short throws. Errors: NetworkError; AnswerError for an overlong line. */
 export async function* linesOf(
   server: ServerAddress,
   answer: Answer,

@@ -2,9 +2,10 @@
  *  `items` is a list of objects. The schemas in `api` only supply the types here, because loading
  *  them takes longer than a small command runs. */
 import { type Digest, parseWireDigest } from '../../core/bytes/digest.ts'
-import { type ServerAddress, unreadableAnswer } from './proxy-error.ts'
+import type { ServerAddress } from './agents.ts'
+import { unreadableAnswer } from './foreign-answer.ts'
 
-/** Parses the message in `text`. Errors: AnswerError or ProxyRefusal, naming the server and the
+/** Parses the message in `text`. Errors: AnswerError, naming the server and the
  *  field, when it is no JSON object with these fields. */
 export function parseMessage<Message extends object>(
   server: ServerAddress,
@@ -27,7 +28,7 @@ export function objectOf(text: string): object | undefined {
   }
 }
 
-/** Parses a digest of a message. Errors: AnswerError or ProxyRefusal. */
+/** Parses a digest of a message. Errors: AnswerError. */
 export function digestIn(server: ServerAddress, text: string): Digest {
   const digest = parseWireDigest(text)
   if (digest !== undefined) return digest

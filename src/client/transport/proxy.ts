@@ -20,7 +20,7 @@ import {
   parseProxyUrl,
   portOf,
 } from '../../core/http-proxy.ts'
-import { proxyFailure } from './proxy-error.ts'
+import { proxyFailure } from './foreign-answer.ts'
 
 /** How a connection through the proxy is opened. */
 export interface WayOptions {

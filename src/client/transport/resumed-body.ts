@@ -10,7 +10,7 @@ import { hasCode } from '../../core/errors.ts'
 import type { Answer } from './answer.ts'
 import { type ApiRequest, openAnswer, type ServerAccess } from './http.ts'
 import { NetworkError } from './network-error.ts'
-import { unreadableAnswer } from './proxy-error.ts'
+import { unreadableAnswer } from './foreign-answer.ts'
 import { createAttempts } from './retry.ts'
 
 export interface ResumedRequest extends Pick<ApiRequest, 'path' | 'query' | 'takesPage'> {
@@ -100,7 +100,7 @@ async function openAt(
   )
 }
 
-/** Errors: AnswerError or ProxyRefusal for a response without a tag: the server sends none. */
+/** Errors: AnswerError for a response without a tag: the server sends none. */
 function tagOf(server: ServerAccess, answer: Answer): string {
   const etag = answer.header('etag')
   if (etag !== null) return etag
@@ -109,7 +109,7 @@ function tagOf(server: ServerAccess, answer: Answer): string {
 }
 
 /** Returns the announced length of the whole; null for a response that does not say. Errors:
- *  AnswerError or ProxyRefusal for a range that does not begin where it must. */
+ *  AnswerError for a range that does not begin where it must. */
 function totalOf(server: ServerAccess, answer: Answer, start: number): number | null {
   const field = answer.status === 206 ? answer.header('content-range') : null
   const range = parseContentRange(field)
@@ -122,7 +122,7 @@ function totalOf(server: ServerAccess, answer: Answer, start: number): number | 
   throw unreadableAnswer(server, `range ${field} instead of one from ${start}`)
 }
 
-/** Errors: AnswerError or ProxyRefusal, when there is more than was announced. */
+/** Errors: AnswerError, when there is more than was announced. */
 function requireAnnounced(server: ServerAccess, { bytes, totalBytes }: Position): void {
   if (totalBytes !== null && bytes > totalBytes)
     throw unreadableAnswer(server, `${bytes} bytes instead of ${totalBytes}`)

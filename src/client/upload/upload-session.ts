@@ -23,7 +23,7 @@ import { manifestHeader } from '../../core/manifest/manifest.ts'
 import { changesHeader } from '../../core/manifest/manifest-changes.ts'
 import { createByteWriter } from '../../core/bytes/varint.ts'
 import { type ApiRequest, requestBytes, requestJson, type ServerAccess } from '../transport/http.ts'
-import { decoded } from '../transport/proxy-error.ts'
+import { decoded } from '../transport/foreign-answer.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import type { SourceChanges } from './source-changes.ts'
 
@@ -189,7 +189,7 @@ export async function commit(session: UploadSession): Promise<CommitAnswer> {
   return await requestJson(session.server, request, ['artifact', 'created'])
 }
 
-/** Decodes which of `count` things are missing. Errors: AnswerError, ProxyRefusal. */
+/** Decodes which of `count` things are missing. Errors: AnswerError. */
 async function ordinalsIn(
   { server }: UploadSession,
   bytes: Buffer,

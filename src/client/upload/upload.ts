@@ -105,8 +105,8 @@ interface Upload {
   reportProgress(change: Partial<UploadProgress>): void
 }
 
-/** Errors: no_files (nothing matches), FileError, NetworkError, AnswerError, ProxyRefusal, and
- *  the server's: name_taken, too_large, storage_full, … */
+/** Errors: no_files (nothing matches), FileError, NetworkError, AnswerError, and the
+ *  server's: name_taken, too_large, storage_full, … */
 export async function uploadArtifact(
   server: ServerAccess,
   pool: FilePool,

@@ -4,7 +4,6 @@ import { StoreError } from '../../core/errors.ts'
 import { listDismissed } from '../secrets.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import { AnswerError, NetworkError } from '../transport/network-error.ts'
-import { ProxyRefusal } from '../transport/proxy-error.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import type { SecretInEntry, SecretInFile } from './source-secrets.ts'
 
@@ -27,6 +26,6 @@ export async function withoutDismissed(
 }
 
 function isServerFailure(error: unknown): error is Error {
-  const kinds = [StoreError, NetworkError, AnswerError, ProxyRefusal]
+  const kinds = [StoreError, NetworkError, AnswerError]
   return kinds.some((kind) => error instanceof kind)
 }
