@@ -17,44 +17,42 @@ const openFlags = constants.O_RDWR | constants.O_NOFOLLOW
 /** A part of a file; reused by all tasks, as in encode-pieces.ts. */
 let part: Buffer = Buffer.alloc(0)
 
-/** Errors: blob_damaged, FileError. */
-export function patchFile(task: PatchTask): FileAnswers['patch'] {
-  return whileWriting(task.path, () => patch(task))
+/** Errors: those of `work`; FileError in place of system errors. */
+function whileOpen<T>(path: string, work: (descriptor: number) => T): T {
+  return whileWriting(path, () => {
+    const descriptor = openSync(path, openFlags)
+    try {
+      return work(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  })
 }
 
-function patch({ path, pieces, stored }: PatchTask): FileAnswers['patch'] {
-  const descriptor = openSync(path, openFlags)
-  try {
+/** Errors: blob_damaged, FileError. */
+export function patchFile({ path, pieces, stored }: PatchTask): FileAnswers['patch'] {
+  return whileOpen(path, (descriptor) => {
     let at = 0
     for (const { offset, sizeBytes, codec, lengthBytes } of pieces) {
       const content = decodeToScratch(codec, stored.subarray(at, at + lengthBytes), sizeBytes)
       at += lengthBytes
       writeAt(descriptor, content, offset)
     }
-  } finally {
-    closeSync(descriptor)
-  }
-  return { stored }
+    return { stored }
+  })
 }
 
 /** Errors: FileError; for the older file also when it has changed. */
-export function copyPieces(task: CopyTask): Record<string, never> {
-  return whileWriting(task.to, () => copy(task))
-}
-
-function copy({ from, to, pieces }: CopyTask): Record<string, never> {
+export function copyPieces({ from, to, pieces }: CopyTask): Record<string, never> {
   const source = openToRead(from)
   try {
-    const target = openSync(to, openFlags)
-    try {
+    return whileOpen(to, (target) => {
       for (const piece of pieces) writeAt(target, readOlder(source, from, piece), piece.to)
-    } finally {
-      closeSync(target)
-    }
+      return {}
+    })
   } finally {
     closeSync(source)
   }
-  return {}
 }
 
 /** Returns the content of a piece; valid until the next call. */
@@ -72,14 +70,9 @@ function readOlder(
 }
 
 /** Errors: FileError. */
-export function findParts(task: FindPartsTask): FileAnswers['findParts'] {
-  return whileWriting(task.path, () => find(task))
-}
-
-function find({ path, sizes, digests }: FindPartsTask): FileAnswers['findParts'] {
-  const isThere = new Uint8Array(sizes.length)
-  const descriptor = openSync(path, openFlags)
-  try {
+export function findParts({ path, sizes, digests }: FindPartsTask): FileAnswers['findParts'] {
+  return whileOpen(path, (descriptor) => {
+    const isThere = new Uint8Array(sizes.length)
     part = roomIn(
       part,
       sizes.reduce((most, each) => Math.max(most, each), 0),
@@ -92,24 +85,15 @@ function find({ path, sizes, digests }: FindPartsTask): FileAnswers['findParts']
       isThere[index] = found.equals(digest) ? 1 : 0
       offset += sizeBytes
     }
-  } finally {
-    closeSync(descriptor)
-  }
-  return { isThere }
+    return { isThere }
+  })
 }
 
 /** Errors: digest_mismatch, FileError. */
-export function sealFile(task: SealTask): FileAnswers['seal'] {
-  return whileWriting(task.path, () => seal(task))
-}
-
-function seal({ path, digest, mode, modifiedAt }: SealTask): FileAnswers['seal'] {
-  const descriptor = openSync(path, openFlags)
-  try {
+export function sealFile({ path, digest, ...wanted }: SealTask): FileAnswers['seal'] {
+  return whileOpen(path, (descriptor) => {
     const actual = digestOfOpen(descriptor).digest.toString('hex') as Digest
     if (actual !== digest) throw digestMismatch(path, digest, actual)
-    return { stats: Float64Array.from(finishFile(descriptor, { mode, modifiedAt })) }
-  } finally {
-    closeSync(descriptor)
-  }
+    return { stats: Float64Array.from(finishFile(descriptor, wanted)) }
+  })
 }
