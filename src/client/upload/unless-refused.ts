@@ -5,6 +5,7 @@ import { uploadCheckPath } from '../../api/paths.ts'
 import { hasCode } from '../../core/errors.ts'
 import { connectEarly } from '../transport/agents.ts'
 import { requestBytes, type ServerAccess } from '../transport/http.ts'
+import { isPassing } from './upload-session.ts'
 
 /** Hashing that is done by then costs no request. */
 const askAfterMs = 250
@@ -13,17 +14,7 @@ const askAfterMs = 250
  *  refuses the upload. Whatever may pass, or is still unanswered when `hash` is done, is left to
  *  the offer. Errors: those of `hash`, and the server's refusal. */
 export async function unlessRefused<T>(
-  {
-    server,
-    target,
-    signal,
-    isPassing,
-  }: {
-    server: ServerAccess
-    target: UploadCheck
-    signal: AbortSignal
-    isPassing(error: unknown): boolean
-  },
+  { server, target, signal }: { server: ServerAccess; target: UploadCheck; signal: AbortSignal },
   hash: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const refused = new AbortController()

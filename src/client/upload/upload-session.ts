@@ -19,11 +19,13 @@ import { apiRoot } from '../../api/paths.ts'
 import { decodeOrdinals, listBytesMax, writeComposite } from '../../core/bytes/blob-exchange.ts'
 import type { Composite } from '../../core/bytes/copy.ts'
 import { digestBytes, formatWireDigest } from '../../core/bytes/digest.ts'
+import { hasCode } from '../../core/errors.ts'
 import { manifestHeader } from '../../core/manifest/manifest.ts'
 import { changesHeader } from '../../core/manifest/manifest-changes.ts'
 import { createByteWriter } from '../../core/bytes/varint.ts'
 import { type ApiRequest, requestBytes, requestJson, type ServerAccess } from '../transport/http.ts'
 import { decoded } from '../transport/foreign-answer.ts'
+import { NetworkError } from '../transport/network-error.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import type { SourceChanges } from './source-changes.ts'
 
@@ -187,6 +189,12 @@ export async function sendPack(
 export async function commit(session: UploadSession): Promise<CommitAnswer> {
   const request = stepOf(session, 'commit', { json: session.offer })
   return await requestJson(session.server, request, ['artifact', 'created'])
+}
+
+/** Whether a retry of the same upload can succeed after this error. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof NetworkError || hasCode(error, 'busy', 'shutting_down')) return true
+  return hasCode(error, 'session_ended', 'upload_incomplete', 'incomplete_body', 'idle_timeout')
 }
 
 /** Decodes which of `count` things are missing. Errors: AnswerError. */

@@ -21,7 +21,6 @@ import type { FilePool } from '../files/file-pool.ts'
 import { defaultCompressionLevel } from '../files/file-tasks.ts'
 import { connectEarly } from '../transport/agents.ts'
 import type { ServerAccess } from '../transport/http.ts'
-import { NetworkError } from '../transport/network-error.ts'
 import { untilThrough } from '../transport/retry.ts'
 import { hashSource, type HashProgress, type UploadSource } from './hash-source.ts'
 import type { HashedTree } from './hashed-tree.ts'
@@ -34,6 +33,7 @@ import type { SourceChanges } from './source-changes.ts'
 import { planSmall, type SendUnit, splitMissing } from './upload-plan.ts'
 import {
   commit,
+  isPassing,
   offerChanges,
   offerManifest,
   offerTimes,
@@ -140,7 +140,7 @@ export async function uploadArtifact(
   const wantsSecrets = onSecrets !== undefined
   const hashing = { cacheDir, reportProgress, wantsSecrets }
   const { tree, secrets } = await unlessRefused(
-    { server, target, signal, isPassing },
+    { server, target, signal },
     async (unrefused) => await hashSource(pool, source, { ...hashing, signal: unrefused }),
   )
   const { fileCount: files, logicalBytes, entryCount } = tree.summary
@@ -174,12 +174,6 @@ export function noFiles(patterns: readonly string[]): Error {
   const message =
     patterns.length === 0 ? 'no files to upload' : `no files match ${patterns.join(' ')}`
   return storeError('no_files', message, { patterns: [...patterns] })
-}
-
-/** Whether a retry of the same upload can succeed after this error. */
-function isPassing(error: unknown): boolean {
-  if (error instanceof NetworkError || hasCode(error, 'busy', 'shutting_down')) return true
-  return hasCode(error, 'session_ended', 'upload_incomplete', 'incomplete_body', 'idle_timeout')
 }
 
 /** One attempt; none of its requests goes on when it has failed. `onHeld` is called with content
