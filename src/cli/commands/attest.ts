@@ -13,9 +13,9 @@ import type { Command } from '../command.ts'
 import { write } from '../output/output.ts'
 import { connect, inRun, type ServerContext, serverContext } from '../server-access.ts'
 
-const { json: _noJson, ...shared } = serverFlags
 const flags = {
-  ...shared,
+  url: serverFlags.url,
+  project: serverFlags.project,
   output: { value: 'FILE', short: 'o', help: 'file to write; - is stdout (default)' },
   'public-key': {
     value: null,

@@ -8,7 +8,7 @@ import { parsePositiveInteger } from '../../core/run/run.ts'
 import { filled, limitFlag, serverFlags, UsageError } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
+import { formatTable, write, writeCut, writeResult } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {
@@ -53,8 +53,7 @@ export const auditCommand: Command<typeof flags> = {
     const { server } = await connect({ url: given.url, project }, { stderr, signal })
     const acts = listItems<WireAct>(server, { path: auditPath, query, signal }, limit + 1)
     const { items, isCut } = await takeFirst(acts, limit)
-    if (given.json) await writeJson(stdout, items)
-    else await write(stdout, actTable(items))
+    await writeResult(stdout, given, items, actTable)
     if (items.length === 0) await write(stderr, 'no matching entries\n')
     if (isCut) await writeCut(stderr, `the newest ${limit}`)
   },

@@ -10,7 +10,7 @@ import { takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
-import { unlessUnread, write, writeJson } from '../output/output.ts'
+import { unlessUnread, writeResult } from '../output/output.ts'
 import { hasErrno } from '../../core/errors.ts'
 
 const flags = {
@@ -51,7 +51,7 @@ export const backupCommand: Command<typeof flags> = {
         `${report.path} exists only for the server, as in a private /tmp (PrivateTmp), which is deleted when it stops: choose another DEST`,
       )
     }
-    await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
+    await unlessUnread(writeResult(stdout, given, report, describe))
     const isWhole = report.damagedCopies === 0 && report.missingPacks === 0
     return isWhole ? exitStatus.ok : exitStatus.damaged
   },

@@ -7,7 +7,7 @@ import type { Command } from '../command.ts'
 import { write } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
-const { json: _noJson, ...flags } = serverFlags
+const flags = { url: serverFlags.url, project: serverFlags.project }
 
 export const catCommand: Command<typeof flags> = {
   operands: 'REF:PATH',

@@ -5,7 +5,7 @@ import { parseEntryReference } from '../../core/reference.ts'
 import { counted, formatCount, formatShare, formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeJson } from '../output/output.ts'
+import { formatTable, writeResult } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = { ...serverFlags, limit: limitFlag } as const
@@ -26,8 +26,7 @@ export const duCommand: Command<typeof flags> = {
     const { reference, path } = parseEntryReference(target)
     const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const sizes = await readSizes(server, artifact.id, { path, limit: given.limit, signal })
-    if (given.json) await writeJson(stdout, sizes)
-    else await write(stdout, tableOf(sizes))
+    await writeResult(stdout, given, sizes, tableOf)
   },
 }
 

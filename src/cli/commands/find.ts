@@ -8,7 +8,7 @@ import { type Digest, parseDigest, parseWireDigest } from '../../core/bytes/dige
 import { notFound } from '../../core/errors.ts'
 import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
+import { formatTable, writeCut, writeResult } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = { ...serverFlags, limit: limitFlag } as const
@@ -30,8 +30,7 @@ export const findCommand: Command<typeof flags> = {
     const digest = named ?? (await digestOfFile(target, { signal }))
     const holders = listHolders(server, digest, { project, signal })
     const { items: found, isCut } = await takeFirst(holders, given.limit)
-    if (given.json) await writeJson(stdout, found)
-    else await write(stdout, holderTable(found))
+    await writeResult(stdout, given, found, holderTable)
     if (found.length === 0)
       throw notFound(target, `no artifact that you can read contains sha256:${digest}`)
     if (isCut) await writeCut(stderr, `the newest ${given.limit}`)

@@ -6,7 +6,7 @@ import { collect, type Collection, planCollection } from '../../lifecycle/collec
 import type { Command } from '../command.ts'
 import type { LocalStore } from '../maintenance/local-store.ts'
 import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
-import { write, writeJson } from '../output/output.ts'
+import { writeResult } from '../output/output.ts'
 
 const flags = {
   ...maintenanceFlags,
@@ -34,8 +34,7 @@ export const gcCommand: Command<typeof flags> = {
       local: async (store, onProgress) => await collectLocally(store, { ...asked, onProgress }),
       describeProgress,
     })
-    if (given.json) await writeJson(stdout, collection)
-    else await write(stdout, describe(collection, asked))
+    await writeResult(stdout, given, collection, () => describe(collection, asked))
   },
 }
 

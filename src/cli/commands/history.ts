@@ -8,7 +8,7 @@ import { parseEntryReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
+import { formatTable, writeCut, writeResult } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = { ...serverFlags, limit: limitFlag } as const
@@ -30,8 +30,7 @@ export const historyCommand: Command<typeof flags> = {
     const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const all = listVersions(server, artifact.id, { path: parseEntryPath(path), signal })
     const { items: versions, isCut } = await takeFirst(all, given.limit)
-    if (given.json) await writeJson(stdout, versions)
-    else await write(stdout, tableOf(versions))
+    await writeResult(stdout, given, versions, tableOf)
     if (isCut) await writeCut(stderr, `the newest ${given.limit}`)
   },
 }

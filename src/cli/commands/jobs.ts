@@ -6,13 +6,12 @@ import { listItems, takeFirst } from '../../client/list-items.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import { filled, limitFlag, serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
+import { formatTable, write, writeCut, writeJson, writeResult } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
-const { project: _project, ...withoutProject } = serverFlags
-
 const flags = {
-  ...withoutProject,
+  url: serverFlags.url,
+  json: serverFlags.json,
   cancel: { value: 'ID', read: filled, help: 'cancel this job; what it has done stays done' },
   limit: limitFlag,
 } as const
@@ -38,8 +37,7 @@ export const jobsCommand: Command<typeof flags> = {
     }
     const listed = listItems<WireJob>(server, { path: jobsPath, signal }, limit + 1)
     const { items, isCut } = await takeFirst(listed, limit)
-    if (json) await writeJson(stdout, items)
-    else await write(stdout, jobTable(items))
+    await writeResult(stdout, { json }, items, jobTable)
     if (items.length === 0) await write(stderr, 'nothing has run since the server started\n')
     if (isCut) await writeCut(stderr, `the newest ${limit}`)
   },

@@ -7,7 +7,7 @@ import { limitFlag, serverFlags } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { expiryCell } from '../output/expiry-cell.ts'
-import { type Column, formatTable, write, writeCut, writeJson } from '../output/output.ts'
+import { type Column, formatTable, write, writeCut, writeResult } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const states = ['available', 'damaged', 'expired', 'deleted', 'any'] as const
@@ -42,8 +42,7 @@ export const listCommand: Command<typeof flags> = {
     const query = { project, ...narrowing, state, sort, ...(given.secrets && { secrets: true }) }
     const request = { path: `${apiRoot}/artifacts`, query, signal }
     const { items, total } = await readItems<WireArtifact>(server, request, given.limit)
-    if (given.json) await writeJson(stdout, items)
-    else await write(stdout, artifactTable(items, project === null))
+    await writeResult(stdout, given, items, () => artifactTable(items, project === null))
     if (items.length === 0) await write(stderr, 'no artifacts match\n')
     if (items.length < total) await writeCut(stderr, `${items.length} of ${total}`)
   },

@@ -25,7 +25,7 @@ import type { Bucket } from '../../packs/s3/bucket.ts'
 import { withBucket } from '../../packs/with-bucket.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { write, writeJson } from '../output/output.ts'
+import { write, writeJson, writeResult } from '../output/output.ts'
 import { createProgressLines } from '../output/progress.ts'
 import { takeSnapshotHere } from './snapshot.ts'
 
@@ -70,8 +70,7 @@ export const movePacksCommand: Command<typeof flags> = {
       const onProgress: Move['onProgress'] = ({ doneBytes, totalBytes }) =>
         printLine(() => `moved ${formatSizeBytes(doneBytes)} of ${formatSizeBytes(totalBytes)}`)
       const report = await move(dataDir, { from, to, onProgress, signal })
-      if (given.json) await writeJson(stdout, { ...places, ...report })
-      else await write(stdout, describe(report, places))
+      await writeResult(stdout, given, { ...places, ...report }, () => describe(report, places))
     } finally {
       lock.release()
     }

@@ -5,15 +5,14 @@ import { readItems } from '../../client/list-items.ts'
 import { formatCount, formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { formatTable, write, writeCut, writeJson } from '../output/output.ts'
+import { formatTable, write, writeCut, writeResult } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 type Items = WireProjectList['items']
 
-const { project: _project, ...withoutProject } = serverFlags
-
 const flags = {
-  ...withoutProject,
+  url: serverFlags.url,
+  json: serverFlags.json,
   name: { value: 'TEXT', help: 'only projects whose name contains this text' },
   sort: {
     value: 'ORDER',
@@ -34,8 +33,7 @@ export const projectsCommand: Command<typeof flags> = {
     const { name, sort } = given
     const request = { path: projectsPath, query: { name, sort }, signal }
     const { items, total } = await readItems<Items[number]>(server, request, given.limit)
-    if (given.json) await writeJson(stdout, items)
-    else await write(stdout, projectTable(items))
+    await writeResult(stdout, given, items, projectTable)
     if (items.length === 0) await write(stderr, 'no projects match\n')
     if (items.length < total) await writeCut(stderr, `${items.length} of ${total}`)
   },

@@ -16,7 +16,7 @@ import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { withStorage } from '../maintenance/local-store.ts'
-import { unlessUnread, write, writeJson } from '../output/output.ts'
+import { unlessUnread, write, writeResult } from '../output/output.ts'
 import { createProgressLines } from '../output/progress.ts'
 
 const flags = {
@@ -51,7 +51,7 @@ export const recoverCommand: Command<typeof flags> = {
     const { snapshot } = report
     const hasKey = (await findKeys(config.dataDir)) !== undefined
     if (snapshot !== null && !hasKey) await write(stderr, keyWarning)
-    await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
+    await unlessUnread(writeResult(stdout, given, report, describe))
     const isWhole =
       report.damagedCopies === 0 && report.damagedPacks === 0 && report.damagedArtifacts === 0
     return isWhole ? exitStatus.ok : exitStatus.damaged

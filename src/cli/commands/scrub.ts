@@ -6,7 +6,7 @@ import { type ScrubFinding, scrub } from '../../lifecycle/scrub/scrub.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
-import { printable, unlessUnread, write, writeJson } from '../output/output.ts'
+import { printable, unlessUnread, write, writeResult } from '../output/output.ts'
 
 export const scrubCommand: Command<typeof maintenanceFlags> = {
   operands: '',
@@ -31,7 +31,7 @@ export const scrubCommand: Command<typeof maintenanceFlags> = {
         }),
       describeProgress,
     })
-    await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
+    await unlessUnread(writeResult(stdout, given, report, describe))
     const isDamaged = report.damagedCopies > 0 || report.damagedArtifacts > 0
     return isDamaged ? exitStatus.damaged : exitStatus.ok
   },

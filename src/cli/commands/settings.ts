@@ -6,7 +6,7 @@ import { formatExactSize, parseSizeBytes } from '../../core/units.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
 import { readCurrentToken } from '../login/current-token.ts'
-import { printable, write, writeJson } from '../output/output.ts'
+import { printable, writeResult } from '../output/output.ts'
 import { connect, requireProject, type ServerContext } from '../server-access.ts'
 
 type Change = Partial<Omit<WireProject, 'name' | 'createdAt'>>
@@ -85,8 +85,12 @@ export const settingsCommand: Command<typeof flags> = {
         ? { path, signal }
         : { method: 'PATCH' as const, path, json: Object.fromEntries(changes), signal }
     const project = await requestJson<WireProject>(context.server, request, ['name', 'keepLatest'])
-    if (given.json) await writeJson(stdout, project)
-    else await write(stdout, `${formatColumns(rowsOf(project)).join('\n')}\n`)
+    await writeResult(
+      stdout,
+      given,
+      project,
+      () => `${formatColumns(rowsOf(project)).join('\n')}\n`,
+    )
   },
 }
 

@@ -13,7 +13,7 @@ import { UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
 import type { LocalStore } from '../maintenance/local-store.ts'
-import { write, writeJson } from '../output/output.ts'
+import { writeResult } from '../output/output.ts'
 
 const log = createLog('error')
 
@@ -34,8 +34,7 @@ export const snapshotCommand: Command<typeof maintenanceFlags> = {
       local: snapshotOf,
       describeProgress: (progress) => describe(progress, ' sent'),
     })
-    if (given.json) await writeJson(stdout, report)
-    else await write(stdout, `${describe(report)}\n`)
+    await writeResult(stdout, given, report, () => `${describe(report)}\n`)
   },
 }
 

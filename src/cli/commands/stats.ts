@@ -5,7 +5,7 @@ import { requestJson } from '../../client/transport/http.ts'
 import { formatCount, formatSizeBytes } from '../../core/units.ts'
 import { serverFlags } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
-import { write, writeJson } from '../output/output.ts'
+import { writeResult } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 export const statsCommand: Command<typeof serverFlags> = {
@@ -28,8 +28,7 @@ export const statsCommand: Command<typeof serverFlags> = {
       { path: `${apiRoot}/stats`, query, signal },
       ['artifacts', 'savedBy'],
     )
-    if (given.json) await writeJson(stdout, stats)
-    else await write(stdout, `${formatColumns(statRows(stats)).join('\n')}\n`)
+    await writeResult(stdout, given, stats, () => `${formatColumns(statRows(stats)).join('\n')}\n`)
   },
 }
 

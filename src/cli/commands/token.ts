@@ -21,7 +21,7 @@ import { nodeOptionsOf } from '../action-environment.ts'
 import { writeOutputs } from '../output/job-report.ts'
 import { type Minted, mintThrough, mintWith } from '../minting.ts'
 import { workflowCommand } from '../output/workflow-command.ts'
-import { formatTable, write, writeJson } from '../output/output.ts'
+import { formatTable, write, writeResult } from '../output/output.ts'
 import { runFlags } from '../run-flags.ts'
 import { connect, serverContext } from '../server-access.ts'
 
@@ -78,8 +78,7 @@ export const tokenCommand: Command<typeof flags> = {
     }
     if (given.outputs) return await setOutputs(invocation)
     const minted = await mint(invocation)
-    if (given.json) await writeJson(stdout, minted)
-    else await write(stdout, `${minted.token}\n`)
+    await writeResult(stdout, given, minted, () => `${minted.token}\n`)
   },
 }
 
@@ -113,8 +112,7 @@ async function listTokens({
   const tokens = listItems<WireMintedToken>(server, request)
   const items: WireMintedToken[] = []
   for await (const token of withinBound(server, tokens)) items.push(token)
-  if (given.json) await writeJson(stdout, items)
-  else await write(stdout, tokenTable(items))
+  await writeResult(stdout, given, items, tokenTable)
   if (items.length === 0) await write(stderr, 'no tokens\n')
 }
 

@@ -9,7 +9,7 @@ import { type EntryReference, parseEntryReference } from '../../core/reference.t
 import { blobPath, latestPath, treePath } from '../../web/paths.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { write, writeJson } from '../output/output.ts'
+import { write, writeResult } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = {
@@ -53,8 +53,7 @@ export const urlCommand: Command<typeof flags> = {
     const found = given.sign
       ? await signDownload(server, artifactId, { path, signal })
       : { url: await addressOf(server, artifact, { reference, path, signal, ...given }) }
-    if (given.json) await writeJson(stdout, { artifactId, name, ...found })
-    else await write(stdout, `${found.url}\n`)
+    await writeResult(stdout, given, { artifactId, name, ...found }, () => `${found.url}\n`)
     if ('expiresAt' in found)
       await write(stderr, `valid without a token until ${found.expiresAt}\n`)
   },

@@ -14,7 +14,7 @@ import {
   readCurrentToken,
   refusedToken,
 } from '../login/current-token.ts'
-import { printable, write, writeJson } from '../output/output.ts'
+import { printable, write, writeResult } from '../output/output.ts'
 import { serverContext, withToken } from '../server-access.ts'
 
 export const whoamiCommand: Command<typeof serverFlags> = {
@@ -33,8 +33,7 @@ export const whoamiCommand: Command<typeof serverFlags> = {
     try {
       const { server, config } = await withToken(context, given, { stderr, signal })
       const current = await readCurrentToken(server, signal)
-      if (given.json) await writeJson(stdout, jsonOf(config, current))
-      else await write(stdout, textOf(config, current))
+      await writeResult(stdout, given, jsonOf(config, current), () => textOf(config, current))
       await write(stderr, mismatches(config, current))
     } catch (error) {
       throw refusedToken(error, `${where} refuses the token (${tokenWords(tokenFrom)})`)

@@ -78,6 +78,16 @@ export async function writeJson(stream: NodeJS.WritableStream, value: unknown): 
   await write(stream, `${formatJson(value, 2)}\n`)
 }
 
+/** Writes the result of a command, as JSON or as text. */
+export async function writeResult<Value>(
+  stdout: NodeJS.WritableStream,
+  { json }: { json: boolean },
+  value: Value,
+  format: (value: Value) => string,
+): Promise<void> {
+  await (json ? writeJson(stdout, value) : write(stdout, format(value)))
+}
+
 /** Streams a JSON array, one element per line. */
 export async function* jsonArrayOf(
   items: Iterable<unknown> | AsyncIterable<unknown>,
