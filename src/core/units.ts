@@ -110,7 +110,9 @@ export function formatDuration(ms: number): string {
 
 /** Formats `90 days`, `36 hours`; below an hour like `formatDuration`. */
 export function formatPeriod(ms: number): string {
-  if (ms % dayMs === 0 || ms >= 10 * dayMs) return counted(Math.round(ms / dayMs), 'day')
+  // A period between two times of a server can be some milliseconds off.
+  const wholeMs = ms < hourMs ? ms : Math.round(ms / 1000) * 1000
+  if (wholeMs % dayMs === 0 || ms >= 10 * dayMs) return counted(Math.round(ms / dayMs), 'day')
   return ms >= hourMs ? counted(Math.round(ms / hourMs), 'hour') : formatDuration(ms)
 }
 

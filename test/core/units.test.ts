@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { formatCount, formatExactSize, parseSizeBytes } from '../../src/core/units.ts'
+import { formatCount, formatExactSize, formatPeriod, parseSizeBytes } from '../../src/core/units.ts'
 
 test('a size survives a round trip through its exact form', () => {
   fc.assert(
@@ -28,4 +28,14 @@ test('counts are grouped as in English, without loading locale data', () => {
       expect(formatCount(count)).toBe(count.toLocaleString('en'))
     }),
   )
+})
+
+test.each([
+  [3 * 24 * 3600e3, '3 days'],
+  // Between two times of an upload.
+  [3 * 24 * 3600e3 + 1, '3 days'],
+  [24 * 3600e3 - 1, '1 day'],
+  [36 * 3600e3, '36 hours'],
+])('a period of %d ms is %s', (ms, text) => {
+  expect(formatPeriod(ms)).toBe(text)
 })
