@@ -110,6 +110,7 @@ describe('trove diff', () => {
     [['1/build', '2/build', '--fail-over', 'much'], 2, /--fail-over must be/],
     // Bytes, or percent?
     [['1/build', '2/build', '--fail-over', '5'], 2, /--fail-over must be a limit with its unit/],
+    [['1/build', '2/build', '--stat', '--name-only'], 2, /cannot be combined/],
     [['1/build', '9/none'], 3, /9\/none/],
   ])('%j ends with %d', async (args, status, message) => {
     expect(await diff(...args)).toMatchObject({

@@ -35,6 +35,8 @@ export const diffCommand: Command<typeof flags> = {
   alsoMeans: { 1: 'they differ' },
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [a, b] = takeOperands(operands, ['A', 'B'])
+    if (given.stat && given['name-only'])
+      throw new UsageError('--stat and --name-only cannot be combined')
     const [before, after] = [parseReferenceOrName(a), parseReferenceOrName(b)]
     const { server, config, project } = await connect(given, { stderr, signal })
     const references = { base: inRun(before, config), head: inRun(after, config) }
