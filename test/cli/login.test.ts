@@ -367,6 +367,8 @@ test('logout forgets one server, or all, and revokes what is asked for', async (
   expect(await readdir(join(home, 'trove'))).toEqual([])
   expect(await whoamiStatus([first])).toEqual([5])
   expect(await trove(['logout'])).toMatchObject({ status: 3 })
+  const none = await trove(['logout', '--all', '--revoke'])
+  expect(none).toMatchObject({ status: 0, stderr: expect.stringContaining('no logins are stored') })
 })
 
 async function whoamiStatus(tokens: string[]): Promise<(number | null)[]> {

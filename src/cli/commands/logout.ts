@@ -78,7 +78,9 @@ async function forgetAll(invocation: Invocation<typeof flags>, path: string): Pr
     return
   }
   const failures: unknown[] = []
-  for (const url of readLogins(path).byUrl.keys())
+  const { byUrl } = readLogins(path)
+  if (byUrl.size === 0) await write(invocation.stderr, 'no logins are stored\n')
+  for (const url of byUrl.keys())
     await forget(invocation, path, url).catch((error: unknown) => failures.push(error))
   if (failures.length > 0) throw failures[0]
 }
