@@ -9,11 +9,12 @@ import {
   readAttestation,
   requirePlace,
 } from '../client/verify/attestation.ts'
-import { parseReference } from '../core/reference.ts'
+import type { ClientConfig } from '../config/client-config.ts'
+import { parseReferenceOrName } from '../core/reference.ts'
 import { parseProjectName, type ProjectName } from '../core/run/run.ts'
 import { UsageError } from './arguments.ts'
 import { printable } from './output/output.ts'
-import type { ServerContext } from './server-access.ts'
+import { inRun, type ServerContext } from './server-access.ts'
 
 interface Attested {
   attestation: string
@@ -30,12 +31,12 @@ interface Attested {
 /** Errors: UsageError, FileError, AttestationError, invalid_request and invalid_name; when a
  *  server is asked, those of `openAnswer`. */
 export async function readAttested(
-  { server, project }: ServerContext,
+  { server, project, config }: ServerContext,
   { reference, allowUntrusted, ...given }: Attested,
   signal: AbortSignal,
 ): Promise<Attestation> {
   const named = given.project !== undefined && { project: parseProjectName(given.project) }
-  const place = { ...named, ...(reference !== undefined && placeOf(reference, project)) }
+  const place = { ...named, ...(reference !== undefined && placeOf(reference, project, config)) }
   const keys =
     given.key === undefined
       ? (await requestBytes(server, { path: attestationKeysPath, signal })).toString()
@@ -47,8 +48,12 @@ export async function readAttested(
   return attestation
 }
 
-function placeOf(text: string, project: ProjectName | null): AttestedPlace {
-  const reference = parseReference(text)
+function placeOf(
+  text: string,
+  project: ProjectName | null,
+  config: Pick<ClientConfig, 'run'>,
+): AttestedPlace {
+  const reference = inRun(parseReferenceOrName(text), config)
   if (reference.kind === 'latest')
     throw new UsageError('latest: needs a server to resolve it; use O/R@RUN/NAME')
   if (reference.kind === 'id') return { id: reference.id }

@@ -231,6 +231,20 @@ describe('an attestation', () => {
     expect(await verify('tree')).toMatchObject({ status: 6, text: '', stderr })
   })
 
+  test('is found to be about NAME of the run of a job', async () => {
+    await makeTree(tree, { a: 'a' })
+    await attestTree()
+    const given = ['verify', 'build', 'tree', '--attestation', 'attestation.json']
+    const inJob = async (run: number): Promise<Outcome> =>
+      await runTroveInside(
+        given,
+        { ...(await server.access()), TROVE_PROJECT: 'octo/app', TROVE_RUN: String(run) },
+        root,
+      )
+    expect(await inJob(lastRun)).toMatchObject({ status: 0 })
+    expect(await inJob(lastRun + 1)).toMatchObject({ status: 6 })
+  })
+
   test('is accepted as a bare envelope', async () => {
     await makeTree(tree, { a: 'a' })
     await attestTree()

@@ -3,12 +3,7 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
 import type { Attestation, TreeDifference, VerifyResult } from '../../client/client.ts'
-import {
-  type NameReference,
-  parseReference,
-  parseReferenceOrName,
-  type Reference,
-} from '../../core/reference.ts'
+import { type NameReference, parseReferenceOrName, type Reference } from '../../core/reference.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { jobsFlag, pathGlobsFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -96,8 +91,8 @@ async function namedArtifact(
 
 function lacksProject(text: string | undefined): boolean {
   if (text === undefined) return false
-  const reference = parseReference(text)
-  return reference.kind === 'run' && reference.project === null
+  const reference = parseReferenceOrName(text)
+  return reference.kind === 'name' || (reference.kind === 'run' && reference.project === null)
 }
 
 async function attestedArtifact(
