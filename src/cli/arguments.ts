@@ -142,7 +142,10 @@ function readValue({ value, choices, read }: Flag, text: string, name: string): 
     return read === undefined ? text : read(text, name)
   } catch (error) {
     // Rules that the server shares throw errors of requests; here it is a matter of usage.
-    throw error instanceof StoreError ? new UsageError(error.message, { cause: error }) : error
+    if (!(error instanceof StoreError)) throw error
+    const { message } = error
+    const named = message.includes(name) ? message : `${name}: ${message}`
+    throw new UsageError(named, { cause: error })
   }
 }
 
@@ -195,6 +198,11 @@ export function takeOperands<
   const extra = operands[names.length + (optional?.length ?? 0)]
   if (extra !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(extra)}`)
   return operands as [...Texts<Names, string>, ...Texts<Optional, string | undefined>]
+}
+
+/** Returns `pull-request` for `pullRequest`: the names users know are those of the flags. */
+export function flagOf(field: string): string {
+  return field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
 /** For `Flag.read`: any text but ''. */

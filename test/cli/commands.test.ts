@@ -356,7 +356,7 @@ describe('exit statuses', () => {
         if (choices === undefined && (read === undefined || read === filled)) continue
         count += 1
         const outcome = await trove([name, `--${flag}=@(a|b)`], unreachable)
-        const told = expect.stringMatching(`^trove: (--${flag} must be|invalid path pattern)`)
+        const told = expect.stringMatching(`^trove: --${flag}( must be|: )`)
         expect(outcome).toMatchObject({ status: 2, text: '', stderr: told })
       }
     expect(count).toBeGreaterThan(20)

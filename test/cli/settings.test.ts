@@ -69,9 +69,14 @@ test.each([
   [['--retention-days', '0'], 2, '--retention-days must be a number of days, at most 36500'],
   [['--retention-max-days', '36501'], 2, '--retention-max-days must be a number of days, at most'],
   [['--strict', 'yes'], 2, '--strict must be on, off or default'],
-  [['--keep-latest', 'none', '--keep-latest', 'a'], 2, '--keep-latest none cannot be combined'],
+  [['--keep-latest', 'none', '--keep-latest', 'a/b'], 2, '--keep-latest none cannot be combined'],
   [['--keep-latest', ''], 2, '--keep-latest is empty'],
-  [['--retention-min-days', '40', '--retention-max-days', '20'], 2, 'retentionMinDays'],
+  [['--keep-latest', 'main'], 2, '--keep-latest: "main" must be BRANCH/NAME'],
+  [
+    ['--retention-min-days', '40', '--retention-max-days', '20'],
+    2,
+    '--retention-min-days must not be above --retention-max-days',
+  ],
 ])('%j is refused, and changes nothing', async (args, status, reason) => {
   const before = await readSettings()
   const stderr = expect.stringContaining(reason)

@@ -2,8 +2,10 @@
 import type { WireProject } from '../../api/admin-messages.ts'
 import { projectApiPath } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
+import { hasCode } from '../../core/errors.ts'
+import { compileLatestRule } from '../../core/policy/keep-latest.ts'
 import { formatExactSize, parseSizeBytes } from '../../core/units.ts'
-import { serverFlags, UsageError } from '../arguments.ts'
+import { flagOf, serverFlags, UsageError } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
 import { readCurrentToken } from '../login/current-token.ts'
 import { printable, writeResult } from '../output/output.ts'
@@ -49,6 +51,7 @@ const flags = {
   'keep-latest': {
     value: 'GLOB',
     repeats: true,
+    read: latestGlob,
     help: 'BRANCH/NAME whose latest artifact does not expire; replaces all such globs; none for no glob',
   },
 } as const
@@ -84,7 +87,10 @@ export const settingsCommand: Command<typeof flags> = {
       changes.length === 0
         ? { path, signal }
         : { method: 'PATCH' as const, path, json: Object.fromEntries(changes), signal }
-    const project = await requestJson<WireProject>(context.server, request, ['name', 'keepLatest'])
+    const asking = requestJson<WireProject>(context.server, request, ['name', 'keepLatest'])
+    const project = await asking.catch((error: unknown) => {
+      throw inFlags(error)
+    })
     await writeResult(
       stdout,
       given,
@@ -119,6 +125,19 @@ function rowsOf(project: WireProject): [string, string][] {
       value === null ? fromServer : printable(String(value)),
     ]),
   ]
+}
+
+/** The server calls periods that contradict each other by the names of its fields. */
+function inFlags(error: unknown): unknown {
+  if (!hasCode(error, 'invalid_request')) return error
+  const text = error.message.replaceAll(/\bretention\w*/g, (field) => `--${flagOf(field)}`)
+  return new UsageError(text, { cause: error })
+}
+
+/** Errors: invalid_request. */
+function latestGlob(text: string): string {
+  if (text !== 'none' && text !== fromServer) compileLatestRule([text])
+  return text
 }
 
 /** Errors: UsageError. */

@@ -5,6 +5,7 @@ import type { UploadTarget } from '../../client/upload/upload.ts'
 import { findLstat } from '../../client/upload/source-stats.ts'
 import { factNames, type ToldFacts } from '../../core/run/run.ts'
 import { counted, dayMs, formatPeriod } from '../../core/units.ts'
+import { flagOf } from '../arguments.ts'
 import { printable } from './output.ts'
 
 /** A line for each wish that was not met. */
@@ -43,11 +44,6 @@ function otherFacts(artifact: WireArtifact, wanted: UploadTarget): string[] {
     other.map((fact) => `${flagOf(fact)} ${printable(`${facts[fact] ?? 'unknown'}`)}`).join(', ')
   const [ignored, kept] = [listed(wanted), listed(artifact)]
   return [`ignored ${ignored}: the token or the first upload of run ${artifact.run} set ${kept}`]
-}
-
-/** Returns `pull-request` for `pullRequest`: the names users know are those of the flags. */
-function flagOf(fact: string): string {
-  return fact.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
 /** The project's bounds override the requested retention, and an artifact that was already there
