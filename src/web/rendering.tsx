@@ -4,7 +4,7 @@ import { html } from 'hono/html'
 import { type DiffTask, type RenderedDiff, renderDiff } from './compare/file-diff.tsx'
 import type { Html } from './parts/html.ts'
 import { type ArchiveListing, listTar, unpack, type UnpackTask } from './preview/archive.ts'
-import { type ShownFile, textBytesMax } from './preview/shown-file.ts'
+import { type Preview, type ShownFile, textBytesMax, withoutSource } from './preview/shown-file.ts'
 import type { StructuredKind } from './preview/kind.ts'
 import { structuredPreview } from './preview/structured-preview.tsx'
 import { archivePreview } from './preview/table-preview.tsx'
@@ -34,10 +34,10 @@ interface Results {
   unpack: Awaited<ReturnType<typeof unpack>>
 }
 
-/** The result of a task; for a preview its markup. */
+/** The result of a task. */
 export type Rendered<Task extends RenderTask> = Task extends { kind: keyof Results }
   ? Results[Task['kind']]
-  : string
+  : Omit<Preview, 'shown'> & { markup: string }
 
 export async function renderTask(task: RenderTask): Promise<Rendered<RenderTask>> {
   if (task.kind === 'diff') return await renderDiff(task)
@@ -45,13 +45,14 @@ export async function renderTask(task: RenderTask): Promise<Rendered<RenderTask>
   if (task.kind === 'report') return summarize(task)
   if (task.kind === 'find-member') return findZipMember(task)
   if (task.kind === 'unpack') return await unpack(task)
-  return String(await html`${await previewOf(task)}`)
+  const { shown, hasSource } = await previewOf(task)
+  return { markup: String(await html`${shown}`), hasSource }
 }
 
-async function previewOf(task: PreviewTask): Promise<Html> {
-  if (task.kind === 'members') return await archivePreview(task.shown, task.listing)
-  if (task.kind === 'tar') return await tarPreview(task.shown, task.bytes)
-  if (task.kind === 'text') return await textPreview(task.shown, task.bytes)
+async function previewOf(task: PreviewTask): Promise<Preview> {
+  if (task.kind === 'members') return withoutSource(await archivePreview(task.shown, task.listing))
+  if (task.kind === 'tar') return withoutSource(await tarPreview(task.shown, task.bytes))
+  if (task.kind === 'text') return withoutSource(await textPreview(task.shown, task.bytes))
   return await structuredPreview(task.shown, task.kind, task.bytes)
 }
 

@@ -21,7 +21,8 @@ test('a task that takes too much memory fails, and the next one gets a new threa
     code: 'too_large',
     message: 'showing this takes more than 192 MiB of memory',
   })
-  expect(await renderer.render(async () => textTask('next'), signal)).toContain('next')
+  const { markup } = await renderer.render(async () => textTask('next'), signal)
+  expect(markup).toContain('next')
 })
 
 /** The largest files that are parsed. Without bounds of their own, these would need more than the
@@ -36,7 +37,7 @@ test.each([
   for (let index = 0; text.length < mebibytes * 1024 * 1024; index++)
     text += unit.replace('$', String(index))
   const task = { ...textTask(text), kind } as PreviewTask
-  expect(await renderer.render(async () => task, signal)).toContain('<')
+  expect((await renderer.render(async () => task, signal)).markup).toContain('<')
 })
 
 test.each(unclosedMarks)('a document that repeats %j is shown', async (mark) => {
@@ -45,5 +46,5 @@ test.each(unclosedMarks)('a document that repeats %j is shown', async (mark) => 
     ...textTask(mark.repeat((1024 * 1024) / mark.length)),
     kind: 'markdown',
   } as PreviewTask
-  expect(await renderer.render(async () => task, signal)).toContain('<')
+  expect((await renderer.render(async () => task, signal)).markup).toContain('<')
 })

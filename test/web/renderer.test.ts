@@ -14,8 +14,8 @@ test('each request gets its own result', async () => {
   renderer = createRenderer()
   await Promise.all(
     ['one', 'two', 'three'].map(async (text) => {
-      const markup = await renderer?.render(async () => textTask(text), signal)
-      expect(markup).toContain(`<span>${text}</span>`)
+      const rendered = await renderer?.render(async () => textTask(text), signal)
+      expect(rendered?.markup).toContain(`<span>${text}</span>`)
     }),
   )
 })
@@ -29,7 +29,7 @@ test('a task that fails to read its input, or whose client has gone, does not ho
   const next = renderer.render(async () => textTask('next'), signal)
   await expect(unreadable).rejects.toThrow('on purpose')
   await expect(gone).rejects.toBe('gone')
-  expect(await next).toContain('next')
+  expect((await next).markup).toContain('next')
 })
 
 test('a thread that ends fails its task, and the next task gets a new thread', async () => {
@@ -40,7 +40,8 @@ test('a thread that ends fails its task, and the next task gets a new thread', a
     return textTask('lost')
   }, signal)
   await expect(ended).rejects.toThrow('the render thread is closed')
-  expect(await renderer.render(async () => textTask('found'), signal)).toContain('found')
+  const { markup } = await renderer.render(async () => textTask('found'), signal)
+  expect(markup).toContain('found')
 })
 
 test('waiting tasks have not read their input, and a full queue rejects more', async () => {
@@ -65,6 +66,6 @@ test('waiting tasks have not read their input, and a full queue rejects more', a
   expect(reads).toBe(0)
   stop.abort()
   release()
-  expect(await held).toContain('held')
+  expect((await held).markup).toContain('held')
   expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true)
 })

@@ -295,10 +295,11 @@ describe('the page of a run', () => {
 })
 
 describe('the page of a file', () => {
-  test('shows failed tests with their messages, and all tests; the source is a link away', async () => {
+  test('shows failed tests with their messages, and all tests; the source is a button away', async () => {
     const artifact = await put('4/unit', [{ name: 'junit.xml', content: results }])
     const text = await textOf(`${artifact}/blob/junit.xml`)
-    expect(text).toContain('5 tests: 2 failed, 2 skipped, 1 passed in 20m 35s. Source')
+    expect(text).toContain('5 tests: 2 failed, 2 skipped, 1 passed in 20m 35s.')
+    expect(text).toContain('Source')
     expect(text).toMatch(/failed a\.B › fails\s*first line second &lt;third&gt; &amp; more/)
     expect(text).toMatch(
       /passed\s*inner &quot;1&quot; › adds &lt;1&gt; &amp; — 2 &amp;unknown;\s*250 ms/,

@@ -37,6 +37,7 @@ import { sendSlowPage } from '../slow-page.tsx'
 import { artifactPath, blobPath, comparePath, tabPath, treePath, trendsPath } from '../paths.ts'
 import { sendPaths } from './path-list.ts'
 import { preview } from '../preview/preview.tsx'
+import { withoutSource } from '../preview/shown-file.ts'
 import { freedPredicate } from '../../core/policy/explanation.ts'
 
 /** Most entries of one directory that a page shows; fewer fit where names are long. */
@@ -104,7 +105,7 @@ export async function filePage(web: Web, c: AppRequest): Promise<Response> {
   // Not by `damagedFiles`, which is cut off, and has members of a zip whose files can be read.
   const isUnreadable = artifact.state === 'damaged' && (await isDamaged(context, file))
   const shown = isUnreadable
-    ? damagedFile()
+    ? withoutSource(damagedFile())
     : await readingForPage(context, [artifact], () =>
         preview({
           web,
@@ -126,7 +127,16 @@ export async function filePage(web: Web, c: AppRequest): Promise<Response> {
       })
     : []
   const { modifiedAt } = found
-  const view = { head, file, isUnreadable, modifiedAt, asText, shown, holders, seesHistory }
+  const view = {
+    head,
+    file,
+    isUnreadable,
+    modifiedAt,
+    asText,
+    preview: shown,
+    holders,
+    seesHistory,
+  }
   return await sendPage(web, c, {
     title: `${path} · ${artifact.name}`,
     crumbs: artifactCrumbs(artifact),

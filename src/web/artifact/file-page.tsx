@@ -11,7 +11,7 @@ import { Commands } from '../parts/commands.tsx'
 import { curlCommand, shellFile, shellWord } from '../parts/shell.ts'
 import { artifactPath, blobPath, historyPagePath, latestPath, withQuery } from '../paths.ts'
 import { SignedLink } from '../parts/signed-link.tsx'
-import { hasTextForm } from '../preview/preview.tsx'
+import type { Preview } from '../preview/shown-file.ts'
 import { baseName } from '../../core/manifest/entry.ts'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -22,7 +22,7 @@ export interface FileView {
   isUnreadable: boolean
   modifiedAt: number | null
   asText: boolean
-  shown: Html
+  preview: Preview
   /** Live artifacts that hold the same content, newest first; may include this one. */
   holders: Artifact[]
   /** Whether the visitor may see artifacts of other runs. */
@@ -30,7 +30,7 @@ export interface FileView {
 }
 
 export function FilePage(view: FileView): Html {
-  const { head, file, isUnreadable, modifiedAt, asText, shown, seesHistory } = view
+  const { head, file, isUnreadable, modifiedAt, asText, preview, seesHistory } = view
   const { artifact, now } = head
   const raw = filePath(artifact.id, file.path)
   const page = blobPath(artifact, file.path)
@@ -58,12 +58,8 @@ export function FilePage(view: FileView): Html {
             <a class="button" href={raw}>
               Raw
             </a>
+            <OtherForm page={page} asText={asText} preview={preview} />
           </>
-        )}
-        {!isUnreadable && (hasTextForm(file.path) || asText) && (
-          <a class="button" href={withQuery(page, { as: asText ? '' : 'text' })}>
-            {asText ? 'Preview' : 'Source'}
-          </a>
         )}
         {seesHistory && (
           <a class="button" href={historyPagePath(artifact, file.path)}>
@@ -85,9 +81,27 @@ export function FilePage(view: FileView): Html {
         </details>
       )}
       <Untrusted run={artifact} />
-      {shown}
+      {preview.shown}
       <Holders {...view} />
     </>
+  )
+}
+
+/** Switches between the preview and the source, if there is another form than the one shown. */
+export function OtherForm({
+  page,
+  asText,
+  preview,
+}: {
+  page: string
+  asText: boolean
+  preview: Preview
+}): Html {
+  if (!asText && !preview.hasSource) return <></>
+  return (
+    <a class="button" href={withQuery(page, { as: asText ? '' : 'text' })}>
+      {asText ? 'Preview' : 'Source'}
+    </a>
   )
 }
 

@@ -3,8 +3,9 @@ import { formatSizeBytes } from '../../core/units.ts'
 import { memberBytesMax } from '../preview/archive.ts'
 import type { MemberPlace } from '../preview/member.ts'
 import { memberPath } from '../preview/member-path.ts'
-import { memberHasTextForm } from '../preview/preview.tsx'
+import type { Preview } from '../preview/shown-file.ts'
 import type { ArtifactHead } from './artifact-page.tsx'
+import { OtherForm } from './file-page.tsx'
 import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Untrusted } from '../parts/untrusted.tsx'
@@ -16,7 +17,7 @@ export function MemberPage({
   sizeBytes,
   isWhole,
   asText,
-  shown,
+  preview,
 }: {
   head: ArtifactHead
   place: MemberPlace
@@ -24,7 +25,7 @@ export function MemberPage({
   /** Whether all of it could be unpacked. */
   isWhole: boolean
   asText: boolean
-  shown: Html
+  preview: Preview
 }): Html {
   const page = blobPath(artifact, memberPath(archive.path, name))
   return (
@@ -41,11 +42,7 @@ export function MemberPage({
             Download
           </a>
         )}
-        {(asText || memberHasTextForm(name)) && (
-          <a class="button" href={withQuery(page, { as: asText ? '' : 'text' })}>
-            {asText ? 'Preview' : 'Source'}
-          </a>
-        )}
+        <OtherForm page={page} asText={asText} preview={preview} />
       </div>
       {!isWhole && (
         <p class="note">
@@ -55,7 +52,7 @@ export function MemberPage({
         </p>
       )}
       <Untrusted run={artifact} />
-      {shown}
+      {preview.shown}
     </>
   )
 }

@@ -37,9 +37,9 @@ export async function memberPage(
   if (isWhole && c.req.query('download') === '1') return sendMember(c, place.name, member)
   const asText = c.req.query('as') === 'text'
   const wantedBytes = numberOfQuery(c, 'bytes') ?? 0
-  const shown = await memberPreview({ web, artifact, wantedBytes, asText, signal }, path, member)
+  const preview = await memberPreview({ web, artifact, wantedBytes, asText, signal }, path, member)
   const { sizeBytes } = member
-  const view = { head, place, sizeBytes, isWhole, asText, shown }
+  const view = { head, place, sizeBytes, isWhole, asText, preview }
   return await sendPage(web, c, {
     title: `${place.name} · ${artifact.name}`,
     crumbs: artifactCrumbs(artifact),

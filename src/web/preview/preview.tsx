@@ -18,34 +18,35 @@ import {
 } from './archive.ts'
 import { type PreviewKind, previewKindOf, type StructuredKind, structuredKinds } from './kind.ts'
 import { type PreviewRequest, readBytes } from './request.ts'
-import { reportBytesMax, textBytesMax } from './shown-file.ts'
+import { type Preview, reportBytesMax, textBytesMax, withoutSource } from './shown-file.ts'
 import { type ReadFile, readZipDirectory, readZipMembers } from './zip-listing.ts'
 
 const imageBytesMax = 20 * 1024 * 1024
 
-export async function preview(request: PreviewRequest): Promise<Html> {
+export async function preview(request: PreviewRequest): Promise<Preview> {
   const { file } = request
-  if (file.sizeBytes === 0) return <p class="quiet">This file is empty.</p>
+  if (file.sizeBytes === 0) return emptyPreview
   if (request.asText) return await contentPreview(request, 'text')
   const kind = previewKindOf(file.path)
   switch (kind) {
     case 'image':
-      return imagePreview(request)
+      return { shown: imagePreview(request), hasSource: isDrawing(file.path) }
     case 'audio':
     case 'video':
-      return mediaPreview(request, kind)
+      return withoutSource(mediaPreview(request, kind))
     case 'pdf':
-      return documentPreview(request, 'PDF')
+      return withoutSource(documentPreview(request, 'PDF'))
     case 'document':
-      return documentPreview(request, 'HTML')
+      return { shown: documentPreview(request, 'HTML'), hasSource: true }
     default:
       return await contentPreview(request, kind)
   }
 }
 
-/** Whether the page offers to switch between the preview and the source. */
-export function hasTextForm(path: string): boolean {
-  return memberHasTextForm(path) || previewKindOf(path) === 'document' || /\.svg$/i.test(path)
+const emptyPreview = withoutSource(<p class="quiet">This file is empty.</p>)
+
+function isDrawing(path: string): boolean {
+  return /\.svg$/i.test(path)
 }
 
 function imagePreview({ artifact, file }: PreviewRequest): Html {
@@ -58,7 +59,7 @@ function imagePreview({ artifact, file }: PreviewRequest): Html {
     )
   const name = baseName(file.path)
   // An SVG need not have any dimensions; browsers then make some up.
-  const hasPixels = !/\.svg$/i.test(name)
+  const hasPixels = !isDrawing(name)
   return (
     <figure class={hasPixels ? 'picture' : 'picture drawing'}>
       <img
@@ -136,17 +137,17 @@ function ConfirmFirst({ artifact, file }: Pick<PreviewRequest, 'artifact' | 'fil
 async function contentPreview(
   { web, artifact, file, wantedBytes, signal }: PreviewRequest,
   kind: Exclude<PreviewTask['kind'], 'members'> | 'zip',
-): Promise<Html> {
+): Promise<Preview> {
   const read: ReadFile = async (start, end) =>
     await readBytes(web.context, { artifact, file }, start, Math.min(end, file.sizeBytes))
-  const markup = await web.renderer.render(async (): Promise<PreviewTask> => {
+  const { markup, hasSource } = await web.renderer.render(async (): Promise<PreviewTask> => {
     const shown = { artifact, file, wantedBytes }
     const listing = kind === 'zip' ? await readListing(file.sizeBytes, read) : undefined
     if (listing !== undefined) return { kind: 'members', shown, listing }
     const bytes = await read(0, kind === 'tar' ? archiveBytesMax : contentBytesMax(kind))
     return { kind: kind === 'zip' ? 'text' : kind, shown, bytes }
   }, signal)
-  return raw(markup)
+  return { shown: raw(markup), hasSource }
 }
 
 function contentBytesMax(kind: PreviewKind): number {
@@ -165,19 +166,14 @@ export async function memberPreview(
   }: Omit<PreviewRequest, 'file' | 'isConfirmed' | 'signer'>,
   path: string,
   { bytes, sizeBytes }: UnpackedMember,
-): Promise<Html> {
-  if (sizeBytes === 0) return <p class="quiet">This file is empty.</p>
+): Promise<Preview> {
+  if (sizeBytes === 0) return emptyPreview
   const kind = asText ? 'text' : memberKindOf(path)
   const shown = { artifact, file: { path, sizeBytes }, wantedBytes, isMember: true }
-  const markup = await web.renderer.render(async (): Promise<PreviewTask> => {
+  const { markup, hasSource } = await web.renderer.render(async (): Promise<PreviewTask> => {
     return { kind, shown, bytes: bytes.subarray(0, contentBytesMax(kind)) }
   }, signal)
-  return raw(markup)
-}
-
-/** Whether the page of a member offers to switch between the preview and the source. */
-export function memberHasTextForm(path: string): boolean {
-  return /^(markdown|json|jsonLines|csv)$/.test(previewKindOf(path))
+  return { shown: raw(markup), hasSource }
 }
 
 function memberKindOf(path: string): 'text' | StructuredKind {

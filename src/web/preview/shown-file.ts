@@ -1,5 +1,6 @@
-/** What the rendering thread knows of the file. */
+/** A file as the rendering thread knows it, and what is shown of it. */
 import { longPartBytesMax } from '../fitting.ts'
+import type { Html } from '../parts/html.ts'
 import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
 
 export interface ShownFile {
@@ -9,6 +10,16 @@ export interface ShownFile {
   wantedBytes: number
   /** Whether it is a member of an archive, which has no address of its own but its page. */
   isMember?: boolean
+}
+
+export interface Preview {
+  shown: Html
+  /** Whether it is made of text that can be shown instead. */
+  hasSource: boolean
+}
+
+export function withoutSource(shown: Html): Preview {
+  return { shown, hasSource: false }
 }
 
 /** Files up to this size can be shown whole, and are parsed if their kind has structure. */

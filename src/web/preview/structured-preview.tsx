@@ -11,7 +11,13 @@ import { foldableJson, JsonTree, parseJsonLines } from './json.tsx'
 import type { StructuredKind } from './kind.ts'
 import type { LinkTargets } from './markdown-links.tsx'
 import { markdownOf } from './markdown.tsx'
-import { previewBytesMax, type ShownFile, wholePath } from './shown-file.ts'
+import {
+  type Preview,
+  previewBytesMax,
+  type ShownFile,
+  wholePath,
+  withoutSource,
+} from './shown-file.ts'
 import { coveragePreview, testsPreview } from '../reports/report-preview.tsx'
 import { parseCoverage, parseTests } from '../reports/report-summary.ts'
 import { csvPreview } from './table-preview.tsx'
@@ -25,47 +31,52 @@ export async function structuredPreview(
   shown: ShownFile,
   kind: StructuredKind,
   bytes: Uint8Array,
-): Promise<Html> {
-  return (await parsedPreview(shown, kind, bytes)) ?? (await textPreview(shown, bytes))
+): Promise<Preview> {
+  const parsed = await parsedPreview(shown, kind, bytes)
+  return parsed ?? withoutSource(await textPreview(shown, bytes))
 }
 
 async function parsedPreview(
   shown: ShownFile,
   kind: StructuredKind,
   bytes: Uint8Array,
-): Promise<Html | undefined> {
+): Promise<Preview | undefined> {
   const { artifact, file, isMember = false } = shown
   const decoded = bytes.length === file.sizeBytes ? decodeText(bytes) : undefined
   if (decoded === undefined) return undefined
   const { text } = decoded
-  if (kind === 'csv') return await csvPreview(shown, text)
+  if (kind === 'csv') return withSource(await csvPreview(shown, text))
   if (kind === 'xml' || kind === 'lcov') return await reportPreview(shown, text)
   if (kind === 'json') return await jsonPreview(shown, text, bytes)
   const structure = structureOf(kind, text, linkTargets(artifact, file.path, isMember))
   if (structure === undefined) return undefined
   const { parts, frame } = structure
   const { pieces } = await takeFitting(parts, (part) => part, previewBytesMax(shown))
-  if (pieces.length === parts.length) return frame(raw(pieces.join('')))
+  if (pieces.length === parts.length) return withSource(frame(raw(pieces.join(''))))
   return await largePreview(shown, bytes, kind === 'markdown' ? 'a document' : 'a tree')
 }
 
+function withSource(shown: Html): Preview {
+  return { shown, hasSource: true }
+}
+
 /** Undefined if the text is neither test results nor coverage. */
-async function reportPreview(shown: ShownFile, text: string): Promise<Html | undefined> {
+async function reportPreview(shown: ShownFile, text: string): Promise<Preview | undefined> {
   const results = parseTests(text)
-  if (results !== undefined) return await testsPreview(shown, results)
+  if (results !== undefined) return withSource(await testsPreview(shown, results))
   const coverage = parseCoverage(text)
-  return coverage && (await coveragePreview(shown, coverage))
+  return coverage && withSource(await coveragePreview(shown, coverage))
 }
 
 /** The file as text, with a link to its other form. */
-async function largePreview(shown: ShownFile, bytes: Uint8Array, form: string): Promise<Html> {
-  return (
+async function largePreview(shown: ShownFile, bytes: Uint8Array, form: string): Promise<Preview> {
+  return withoutSource(
     <>
       <p class="note">
         Shown as text, because this file is large. <a href={wholePath(shown)}>Show it as {form}</a>
       </p>
       {await textPreview(shown, bytes)}
-    </>
+    </>,
   )
 }
 
@@ -74,14 +85,14 @@ async function jsonPreview(
   shown: ShownFile,
   text: string,
   bytes: Uint8Array,
-): Promise<Html | undefined> {
+): Promise<Preview | undefined> {
   const trees = foldableJson(text)
   const [most] = trees
   if (most === undefined) return undefined
   for (const tree of trees) {
     const { pieces } = await takeFitting([tree], (part) => part, previewBytesMax(shown))
     if (pieces.length === 0) continue
-    return (
+    return withSource(
       <>
         <div class="json">{raw(pieces.join(''))}</div>
         {tree !== most && (
@@ -89,7 +100,7 @@ async function jsonPreview(
             Long lists are cut. <a href={wholePath(shown)}>Show more</a>
           </p>
         )}
-      </>
+      </>,
     )
   }
   return await largePreview(shown, bytes, 'a tree')

@@ -6,7 +6,6 @@ import { renderFitting, takeFitting } from '../fitting.ts'
 import { cutText } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { figures, Table } from '../parts/table.tsx'
-import { blobPath, withQuery } from '../paths.ts'
 import { plainAnsiState, renderAnsiLine, withoutEscapes } from '../preview/ansi.tsx'
 import { previewBytesMax, type ShownFile } from '../preview/shown-file.ts'
 import { ShowMore } from '../preview/table-preview.tsx'
@@ -43,7 +42,7 @@ export async function testsPreview(shown: ShownFile, results: TestResults): Prom
   const isAll = failures.length === failed.length && rows.length === tests.length
   return (
     <>
-      <Totals results={results} shown={shown} />
+      <Totals {...results} />
       {failed.length > 0 && (
         <section aria-labelledby="failed">
           <h2 id="failed">Failed tests</h2>
@@ -61,18 +60,12 @@ export async function testsPreview(shown: ShownFile, results: TestResults): Prom
   )
 }
 
-function Totals({
-  results: { tests, seconds, isWhole },
-  shown,
-}: {
-  results: TestResults
-  shown: ShownFile
-}) {
+function Totals({ tests, seconds, isWhole }: TestResults) {
   return (
     <>
       <p>
         {sayCounts(countTests(tests))}
-        {seconds !== null && ` in ${formatDuration(seconds * 1000)}`}. <SourceLink {...shown} />
+        {seconds !== null && ` in ${formatDuration(seconds * 1000)}`}.
       </p>
       {!isWhole && <Incomplete what="tests" />}
     </>
@@ -164,7 +157,7 @@ export async function coveragePreview(
         {formatCovered(lines)} of {counted(lines.found, 'line')} covered
         {branches.found > 0 &&
           `, ${formatCovered(branches)} of ${counted(branches.found, 'branch', 'branches')}`}
-        . <SourceLink {...shown} />
+        .
       </p>
       {!isWhole && <Incomplete what="lines" />}
       <Table
@@ -193,8 +186,4 @@ function CoverageRow({ file, bounds }: { file: CoveredFile; bounds: Bounds }): H
 
 function missed({ lines }: CoveredFile): number {
   return lines.found - lines.hit
-}
-
-function SourceLink({ artifact, file }: ShownFile) {
-  return <a href={withQuery(blobPath(artifact, file.path), { as: 'text' })}>Source</a>
 }
