@@ -177,13 +177,18 @@ end_of_record
 
 describe('coverage', () => {
   test('merges the lines that several tests ran, and uses totals where there are no lines', () => {
-    const files = parseLcov(trace) ?? []
-    expect(files).toEqual([
-      { path: 'src/a.ts', lines: { found: 3, hit: 2 }, branches: { found: 2, hit: 1 } },
-      { path: 'src/b.ts', lines: { found: 10, hit: 9 }, branches: { found: 0, hit: 0 } },
-    ])
-    expect(formatCovered(sumOf(files, 'lines'))).toBe('84.6 %')
-    expect(parseLcov(trace.replaceAll('\n', '\r\n'))).toEqual(files)
+    const coverage = parseLcov(trace)
+    expect(coverage).toEqual({
+      files: [
+        { path: 'src/a.ts', lines: { found: 3, hit: 2 }, branches: { found: 2, hit: 1 } },
+        { path: 'src/b.ts', lines: { found: 10, hit: 9 }, branches: { found: 0, hit: 0 } },
+      ],
+      isWhole: true,
+    })
+    expect(formatCovered(sumOf(coverage!.files, 'lines'))).toBe('84.6 %')
+    expect(parseLcov(trace.replaceAll('\n', '\r\n'))).toEqual(coverage)
+    expect(parseLcov(trace.trimEnd())).toEqual(coverage)
+    expect(parseLcov(trace.slice(0, -3))).toEqual({ ...coverage, isWhole: false })
     expect(parseLcov('LF:1\nDA:1,1\n')).toBeUndefined()
   })
 
@@ -256,11 +261,15 @@ describe('the page of a run', () => {
     expect(page).toContain('66.6 % of 3 lines covered, 50.0 % of 2 branches.')
   })
 
-  test('of coverage that is cut off say so', async () => {
-    const content = cobertura.slice(0, cobertura.indexOf('<class name="A.Inner"'))
-    const cut = await put('9/cut', [{ name: 'coverage.xml', content }])
-    expect(await textOf('/octo/app/actions/runs/9')).toContain('100 % of lines, incomplete')
-    const page = await textOf(`${cut}/blob/coverage.xml`)
+  test.each([
+    ['coverage.xml', cobertura, '<class name="A.Inner"', '100 % of lines, incomplete'],
+    ['lcov.info', trace, 'LH:9', '66.6 % of lines, incomplete'],
+  ])('of %s that is cut off say so', async (name, whole, at, said) => {
+    const run = name.length
+    const content = whole.slice(0, whole.indexOf(at))
+    const cut = await put(`${run}/cut`, [{ name, content }])
+    expect(await textOf(`/octo/app/actions/runs/${run}`)).toContain(said)
+    const page = await textOf(`${cut}/blob/${name}`)
     expect(page).toContain('This file is incomplete: only the lines above its broken place')
   })
 

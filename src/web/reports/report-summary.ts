@@ -69,8 +69,7 @@ export function parseTests(text: string): TestResults | undefined {
 
 /** Undefined if the text is no coverage in a known format. */
 export function parseCoverage(text: string): Coverage | undefined {
-  const files = parseLcov(text)
-  return files === undefined ? parseCobertura(text) : { files, isWhole: true }
+  return parseLcov(text) ?? parseCobertura(text)
 }
 
 function firstLine(text: string): string {
