@@ -300,6 +300,29 @@ describe('the page of a run', () => {
     const text = await textOf('/octo/app/actions/runs/3')
     expect(text).toContain('damagedat least 1 test, none failed')
     expect(text).toContain('cutat least 2 tests, none failed')
+    expect(text).toContain('one/junit.xml in damaged: its stored bytes are damaged')
+  })
+
+  test('names the results that could not be read, and why', async () => {
+    await put('20/killed', [
+      { name: 'empty/junit.xml', content: '' },
+      { name: 'junit.xml', content: 'Segmentation fault\n' },
+      { name: 'other/junit.xml', content: '<project/>' },
+    ])
+    const text = await textOf('/octo/app/actions/runs/20')
+    expect(text).toContain(
+      'ReportsCould not be read:empty/junit.xml in killed: it is emptyjunit.xml in killed: it is not XMLArtifacts',
+    )
+    const tar = Array.from({ length: 7 }, (_, index) => ({
+      name: `${index}/junit.xml`,
+      content: suiteOf('large', 0, 1) + ' '.repeat(3 << 20),
+    }))
+    await put('20/large', tar)
+    const more = await textOf('/octo/app/actions/runs/20')
+    expect(more).toContain('largeat least 1 test, none failed')
+    expect(more).toMatch(
+      /3\/junit\.xml in large: only 4\.0 MiB of an artifact’s reports are read.*and 3 more/,
+    )
   })
 })
 

@@ -1,6 +1,7 @@
 /** Finds the reports in an artifact: a page to open, test results, coverage. What they say is
  *  remembered by tree digest, since equal trees say the same. */
 import { hasCode, isArtifactGone } from '../../core/errors.ts'
+import { formatSizeBytes } from '../../core/units.ts'
 import { compilePathGlobs } from '../../core/glob/path-glob.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -36,6 +37,8 @@ export interface Reports {
   page: string | null
   tests: TestReports | null
   coverage: (Omit<CoverageSummary, 'kind'> & { path: string }) | null
+  /** Files with the name of a report that could not be read. */
+  unread: { first: { path: string; reason: string }[]; count: number }
 }
 
 const pages = [
@@ -71,6 +74,8 @@ const coverageFilesMax = 5
 /** A step examines entries for about two milliseconds. */
 const stepsMax = 50
 const rememberedMax = 500
+/** As many as the page of a run lists, of all its artifacts. */
+export const unreadMax = 5
 
 /** Undefined if the artifact has ended. Errors: busy, the reason of `signal`. */
 export type FindReports = (artifact: Artifact, signal: AbortSignal) => Promise<Reports | undefined>
@@ -84,6 +89,8 @@ interface Reading {
   leftBytes: number
   /** Changes: whether a file was damaged, which may be healed. */
   isDamaged: boolean
+  /** Changes: what could not be read, and why, by path. */
+  unread: Map<string, string>
 }
 
 export function createReportFinder(web: Web): FindReports {
@@ -91,7 +98,14 @@ export function createReportFinder(web: Web): FindReports {
   return async (artifact, signal) => {
     const known = remembered.get(artifact.treeDigest)
     if (known !== undefined) return known
-    const reading = { web, artifact, signal, leftBytes: reportBytesMax, isDamaged: false }
+    const reading = {
+      web,
+      artifact,
+      signal,
+      leftBytes: reportBytesMax,
+      isDamaged: false,
+      unread: new Map<string, string>(),
+    }
     try {
       const reports = await findReports(reading)
       if (!reading.isDamaged) remembered.set(artifact.treeDigest, reports)
@@ -108,12 +122,15 @@ export function createReportFinder(web: Web): FindReports {
 async function findReports(reading: Reading): Promise<Reports> {
   const page = await findPage(reading)
   const { testPaths, coveragePaths } = await search(reading)
-  if (testPaths.length + coveragePaths.length === 0) return { page, tests: null, coverage: null }
-  return await readingForPage(reading.web.context, [reading.artifact], async () => ({
-    page,
-    tests: await readTests(reading, testPaths),
-    coverage: await readCoverage(reading, coveragePaths),
-  }))
+  if (testPaths.length + coveragePaths.length === 0)
+    return { page, tests: null, coverage: null, unread: { first: [], count: 0 } }
+  return await readingForPage(reading.web.context, [reading.artifact], async () => {
+    const tests = await readTests(reading, testPaths)
+    const coverage = await readCoverage(reading, coveragePaths)
+    const unread = [...reading.unread].map(([path, reason]) => ({ path, reason }))
+    const first = unread.slice(0, unreadMax)
+    return { page, tests, coverage, unread: { first, count: unread.length } }
+  })
 }
 
 async function findPage({ web, artifact }: Reading): Promise<string | null> {
@@ -154,18 +171,18 @@ async function readTests(reading: Reading, paths: readonly string[]): Promise<Re
   const tests = { tests: 0, failed: 0 }
   const read: string[] = []
   const failures: FailedTest[] = []
-  let isWhole = paths.length < filesMax
+  let isEachWhole = true
   for (const path of paths) {
     const summary = await summarize(reading, path, 'tests')
-    if (summary === 'unread') isWhole = false
-    if (summary === 'unread' || summary?.kind !== 'tests') continue
+    if (summary?.kind !== 'tests') continue
     read.push(path)
     tests.tests += summary.tests
     tests.failed += summary.failed
-    isWhole &&= summary.isWhole
+    isEachWhole &&= summary.isWhole
     failures.push(...failuresOf(summary, path).slice(0, failuresMax - failures.length))
   }
   if (read.length === 0) return null
+  const isWhole = isEachWhole && paths.length < filesMax && reading.unread.size === 0
   const [first = ''] = read
   const place = read.length === 1 ? { file: first } : { directory: parentOf(read) }
   return { ...tests, place, failures, isWhole }
@@ -177,34 +194,42 @@ async function readCoverage(
 ): Promise<Reports['coverage']> {
   for (const path of paths) {
     const summary = await summarize(reading, path, 'coverage')
-    if (summary !== 'unread' && summary?.kind === 'coverage') return { path, ...summary }
+    if (summary?.kind === 'coverage') return { path, ...summary }
   }
   return null
 }
 
-/** `unread`: the file is damaged, too large after those before it, or takes too much memory. */
+/** Undefined if the file is no such report, or could not be read, which is noted. */
 async function summarize(
   reading: Reading,
   path: string,
   content: ReportTask['content'],
-): Promise<TestSummary | CoverageSummary | undefined | 'unread'> {
-  const { artifact, signal } = reading
+): Promise<TestSummary | CoverageSummary | undefined> {
+  const { artifact, signal, unread } = reading
   const { context, renderer } = reading.web
   const file = (await context.metadata.findEntry(artifact.id, path))?.entry
   if (file?.kind !== 'file') return undefined
-  if (file.sizeBytes > reading.leftBytes) return 'unread'
+  if (file.sizeBytes > reading.leftBytes) {
+    const most = formatSizeBytes(reportBytesMax)
+    unread.set(path, `only ${most} of an artifact’s reports are read`)
+    return undefined
+  }
   reading.leftBytes -= file.sizeBytes
   try {
-    return await renderer.render(async (): Promise<ReportTask> => {
+    const summary = await renderer.render(async (): Promise<ReportTask> => {
       const place = { artifact, file }
       const bytes = await readBytes(context, place, 0, file.sizeBytes)
       return { kind: 'report', content, bytes }
     }, signal)
+    if (summary?.kind !== 'unreadable') return summary
+    unread.set(path, summary.reason)
   } catch (error) {
     if (!hasCode(error, 'blob_damaged', 'too_large')) throw error
-    if (error.code === 'blob_damaged') reading.isDamaged = true
-    return 'unread'
+    const isDamaged = error.code === 'blob_damaged'
+    reading.isDamaged ||= isDamaged
+    unread.set(path, isDamaged ? 'its stored bytes are damaged' : error.message)
   }
+  return undefined
 }
 
 function failuresOf({ failures }: TestSummary, path: string): FailedTest[] {

@@ -1,4 +1,5 @@
 /** What a run's page says about a report file. */
+import { readXml } from '../../core/xml.ts'
 import { cutText } from '../parts/format.tsx'
 import { withoutEscapes } from '../preview/ansi.tsx'
 import { decodeText } from '../preview/text.ts'
@@ -23,6 +24,12 @@ export interface CoverageSummary {
   isWhole: boolean
 }
 
+/** No file of any format that has the name, such as what a runner left that was killed. */
+interface Unreadable {
+  kind: 'unreadable'
+  reason: string
+}
+
 export interface ReportTask {
   kind: 'report'
   content: 'tests' | 'coverage'
@@ -38,9 +45,9 @@ const charactersMax = 160
 export function summarize({
   content,
   bytes,
-}: ReportTask): TestSummary | CoverageSummary | undefined {
+}: ReportTask): TestSummary | CoverageSummary | Unreadable | undefined {
   const text = decodeText(bytes)?.text
-  if (text === undefined) return undefined
+  if (text === undefined) return { kind: 'unreadable', reason: 'it is not text' }
   if (content === 'coverage') {
     const coverage = parseCoverage(text)
     if (coverage === undefined) return undefined
@@ -48,6 +55,8 @@ export function summarize({
     return { kind: 'coverage', lines: sumOf(files, 'lines'), isWhole }
   }
   const results = parseTests(text)
+  if (results === undefined && !hasElement(text))
+    return { kind: 'unreadable', reason: text === '' ? 'it is empty' : 'it is not XML' }
   if (results === undefined) return undefined
   const { tests, isWhole } = results
   const failures = tests.filter(({ outcome }) => outcome === 'failed')
@@ -70,6 +79,11 @@ export function parseTests(text: string): TestResults | undefined {
 /** Undefined if the text is no coverage in a known format. */
 export function parseCoverage(text: string): Coverage | undefined {
   return parseLcov(text) ?? parseCobertura(text)
+}
+
+function hasElement(text: string): boolean {
+  for (const { kind } of readXml(text)) if (kind === 'open') return true
+  return false
 }
 
 function firstLine(text: string): string {

@@ -2,11 +2,11 @@
 import type { Child } from 'hono/jsx'
 import { counted, formatCount } from '../../core/units.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { AndMore } from '../parts/format.tsx'
+import { AndMore, shortened } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Table } from '../parts/table.tsx'
 import { blobPath, treePath } from '../paths.ts'
-import type { FailedTest, Reports } from './find-reports.ts'
+import { type FailedTest, type Reports, unreadMax } from './find-reports.ts'
 import { formatCovered } from './coverage.ts'
 import { failuresMax } from './report-summary.ts'
 
@@ -27,8 +27,9 @@ export function RunReports({
   const rows = all
     .filter(({ reports }) => columns.some(([kind]) => reports[kind] !== null))
     .toSorted((a, b) => failedOf(b) - failedOf(a))
-  if (rows.length === 0) return <></>
-  const has = (kind: keyof Reports): boolean => rows.some(({ reports }) => reports[kind] !== null)
+  const hasUnread = all.some(({ reports }) => reports.unread.count > 0)
+  if (rows.length === 0 && !hasUnread) return <></>
+  const has = (kind: ReportKind): boolean => rows.some(({ reports }) => reports[kind] !== null)
   const kinds = columns.filter(([kind]) => has(kind))
   const table = (
     <Table name="Reports" columns={['Artifact', ...kinds.map(([, label]) => label)]}>
@@ -49,9 +50,8 @@ export function RunReports({
   return (
     <>
       <h2>Reports</h2>
-      {rows.length <= openMax ? (
-        table
-      ) : (
+      {rows.length > 0 && rows.length <= openMax && table}
+      {rows.length > openMax && (
         <details class="aside">
           <summary>{totalOf(rows)}</summary>
           {table}
@@ -60,12 +60,15 @@ export function RunReports({
       {searched !== null && (
         <p class="quiet">Only the first {searched} artifacts below were searched for reports.</p>
       )}
+      {hasUnread && <Unread all={all} />}
       <FailedTests all={all} />
     </>
   )
 }
 
-const columns: [keyof Reports, string][] = [
+type ReportKind = Exclude<keyof Reports, 'unread'>
+
+const columns: [ReportKind, string][] = [
   ['tests', 'Tests'],
   ['coverage', 'Coverage'],
   ['page', 'Report'],
@@ -115,7 +118,7 @@ function Report({
   artifact,
   reports: { page, tests, coverage },
   kind,
-}: ArtifactReports & { kind: keyof Reports }): Html {
+}: ArtifactReports & { kind: ReportKind }): Html {
   if (kind === 'tests' && tests !== null) {
     const { place } = tests
     const href =
@@ -134,6 +137,27 @@ function Report({
     )
   if (kind === 'page' && page !== null) return <a href={blobPath(artifact, page)}>{page}</a>
   return <></>
+}
+
+function Unread({ all }: { all: readonly ArtifactReports[] }): Html {
+  const count = all.reduce((sum, { reports }) => sum + reports.unread.count, 0)
+  const first = all
+    .flatMap(({ artifact, reports }) => reports.unread.first.map((file) => ({ artifact, ...file })))
+    .slice(0, unreadMax)
+  return (
+    <div class="note">
+      <p>Could not be read:</p>
+      <ul>
+        {first.map(({ artifact, path, reason }) => (
+          <li>
+            <a href={blobPath(artifact, path)}>{shortened(path)}</a> in <bdi>{artifact.name}</bdi>:{' '}
+            {reason}
+          </li>
+        ))}
+        <AndMore count={count - first.length} />
+      </ul>
+    </div>
+  )
 }
 
 function FailedTests({ all }: { all: readonly ArtifactReports[] }): Html {
