@@ -128,19 +128,18 @@ function Gone({ artifact, successor, mayUndo, mayWrite, now }: GoneView) {
   )
 }
 
-/** Messages of errors are also for programs, and have instants in their form. */
-function withShownInstants(text: string): string {
-  return text.replaceAll(/\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{3}Z/g, '$1 $2 UTC')
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
+/** The message of an error as a sentence. Messages are also for programs: they have instants in
+ *  their form, and may begin with a name, which stays as it is. */
+export function sentenceOf(message: string): string {
+  const text = message
+    .replaceAll(/\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{3}Z/g, '$1 $2 UTC')
+    .replace(/^[a-z](?=[a-z]*\s)/, (first) => first.toUpperCase())
+  return /[.!?]$/.test(text) ? text : `${text}.`
 }
 
 /** Describes a failure to people. `status` is the status that the API has for it. */
 export function describeProblem(failure: StoreError | undefined, status: number): Problem {
-  const message = failure?.message ?? 'The server hit an unexpected error'
-  const detail = sentence(withShownInstants(message))
+  const detail = sentenceOf(failure?.message ?? 'the server hit an unexpected error')
   const problem = (title: string, advice: string, mayRetry = false): Problem => {
     return { title, detail, advice, mayRetry }
   }

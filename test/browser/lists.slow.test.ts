@@ -209,6 +209,16 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await list.goto('/octo/app/upload')
     const tab = await list.locator('.tabs [aria-current]').boundingBox()
     expect(tab!.x + tab!.width).toBeLessThan(345)
+    await putTar(rig.server, '9/artifacts/last', [], `workflow=${name}`)
+    const token = { run: 4, job: name, scope: 'read' }
+    await rig.server.send('/api/v1/tokens', { method: 'POST', json: token })
+    for (const path of ['/', '/admin/audit', '/admin/tokens']) {
+      await list.goto(path)
+      await list.getByText(name).first().waitFor()
+      const widths = `[...document.querySelectorAll('td')].map((cell) => cell.offsetWidth)`
+      const widest = Math.max(...((await list.evaluate(widths)) as number[]))
+      expect(widest, path).toBeLessThan(360)
+    }
     await list.context().close()
   })
 

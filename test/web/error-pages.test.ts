@@ -82,3 +82,9 @@ test('without single sign-on the sign-in page asks for a token only', async () =
   expect(other.headers.get('location')).toBe('/sign-in?next=%2Fsign-in%2Fsso')
   expect(await (await server.send('/sign-in', { token: null })).text()).not.toContain('Continue')
 })
+
+test('the sign-in page says in a sentence why a token is refused', async () => {
+  const refused = await server.send('/sign-in?token=forged', { token: null })
+  expect(refused.status).toBe(401)
+  expect(await refused.text()).toMatch(/>\s*The token was not issued by this server\.\s*</)
+})

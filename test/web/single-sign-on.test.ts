@@ -215,7 +215,7 @@ test('a provider that cannot be reached is reported, and asked again later', asy
       const begun = await lonely.send('/sign-in/sso', { token: null })
       expect(begun.status).toBe(503)
       const page = await begun.text()
-      expect(page).toMatch(/cannot reach the provider of single sign-on .*: connect ECONNREFUSED/)
+      expect(page).toMatch(/Cannot reach the provider of single sign-on .*: connect ECONNREFUSED/)
       expect(page).toContain('Or open the sign-in link')
     }
   } finally {

@@ -115,7 +115,7 @@ function Who({ act, project }: { act: WireAct } & Pick<AuditView, 'project'>) {
   const [id] = tokenIds
   return (
     <>
-      {shortened(actorWords(act))}{' '}
+      <bdi>{shortened(actorWords(act))}</bdi>{' '}
       {id !== undefined && (
         <a href={auditPagePath(project, { token: id })} title={tokenIds.join(', ')}>
           token {shortTokenId(id)}
@@ -131,11 +131,11 @@ function What({ act }: { act: WireAct }) {
   const what = shortened(whole)
   const [artifact] = act.artifacts
   if (act.project === null || artifact === undefined || act.artifactIds.length > 1)
-    return <>{`${did} ${what}${how}`}</>
+    return <bdi>{`${did} ${what}${how}`}</bdi>
   return (
-    <>
+    <bdi>
       {did} <a href={artifactPagePath(act.project, artifact.run, artifact.id)}>{what}</a>
       {how}
-    </>
+    </bdi>
   )
 }

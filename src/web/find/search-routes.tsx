@@ -9,7 +9,7 @@ import { filterOf, queryOf, readQuery } from '../list/list-view.ts'
 import { headingOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { searchPagePath } from '../paths.ts'
-import { describeProblem } from '../problem-page.tsx'
+import { sentenceOf } from '../problem-page.tsx'
 import { SearchPage, SearchResultList, type SearchResults } from './search-page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 
@@ -69,7 +69,7 @@ function problemOf(path: string): string | null {
     compilePathGlobs([path])
     return null
   } catch (error) {
-    if (error instanceof StoreError) return describeProblem(error, 400).detail
+    if (error instanceof StoreError) return sentenceOf(error.message)
     throw error
   }
 }

@@ -89,7 +89,8 @@ function ProjectRow({ project, lastRun, days, now }: ListedProject & { now: numb
           <span class="quiet">none</span>
         ) : (
           <>
-            {lastRun.workflow ?? `Run ${lastRun.number}`}, <Time at={lastRun.createdAt} now={now} />
+            <bdi>{lastRun.workflow ?? `Run ${lastRun.number}`}</bdi>,{' '}
+            <Time at={lastRun.createdAt} now={now} />
           </>
         )}
       </td>

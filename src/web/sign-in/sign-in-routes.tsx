@@ -31,6 +31,7 @@ import {
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { readForm } from '../input.ts'
 import { sendPage, type Web } from '../page.tsx'
+import { sentenceOf } from '../problem-page.tsx'
 import { createSignInLog, type SignInLog } from './sign-in-log.ts'
 import { SignInPage } from './sign-in-page.tsx'
 
@@ -100,7 +101,7 @@ async function signIn(
     if (!hasCode(error, 'unauthenticated', 'forbidden')) throw error
     await signIns.refused(await bearerOf(context, token), method, error.message)
     if (hasCode(error, 'forbidden')) throw error
-    return await signInPage(web, c, { next, problem: error.message })
+    return await signInPage(web, c, { next, problem: sentenceOf(error.message) })
   }
 }
 
@@ -204,7 +205,7 @@ async function failedPage(
 ): Promise<Response> {
   web.context.log.warn('single sign-on failed', { error, claims })
   const status = error.code === 'busy' ? 503 : error.code === 'forbidden' ? 403 : 401
-  return await signInPage(web, c, { next, problem: error.message }, status)
+  return await signInPage(web, c, { next, problem: sentenceOf(error.message) }, status)
 }
 
 function attemptsOf(context: AppContext, c: AppRequest): SignInAttempt[] {

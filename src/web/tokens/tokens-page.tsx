@@ -117,9 +117,13 @@ function Tokens({ project, tokens, now }: TokensView) {
               )}
             </td>
           )}
-          <td>{shortened(grantOf(token))}</td>
+          <td>
+            <bdi>{shortened(grantOf(token))}</bdi>
+          </td>
           <TimeCell at={Date.parse(token.mintedAt)} now={now} />
-          <td>{shortened(formatActor(token.mintedBy))}</td>
+          <td>
+            <bdi>{shortened(formatActor(token.mintedBy))}</bdi>
+          </td>
           <TimeCell at={Date.parse(token.expiresAt)} now={now} />
           <td>
             {token.state === 'valid' || token.state === 'asleep' ? (
