@@ -51,11 +51,7 @@ export async function pathsOfArtifact({ context }: Web, c: AppRequest): Promise<
 
 export async function detailsPage(web: Web, c: AppRequest): Promise<Response> {
   const head = await headOfPage(web.context, c)
-  return await sendTab(web, c, head, <DetailsTab head={head} />)
-}
-
-async function sendTab(web: Web, c: AppRequest, head: ArtifactHead, body: Html): Promise<Response> {
-  return await sendPage(web, c, { ...tabContent(head), body })
+  return await sendPage(web, c, { ...tabContent(head), body: <DetailsTab head={head} /> })
 }
 
 export function tabContent({ artifact }: ArtifactHead): Pick<PageContent, 'title' | 'crumbs'> {
@@ -83,12 +79,8 @@ export async function filesPage(web: Web, c: AppRequest): Promise<Response> {
     pieces.filter((_, at) => (found.children[at]?.entry.kind === 'directory') === isFolder),
   )
   const next = found.children[pieces.length]?.entry.path ?? found.next
-  return await sendTab(
-    web,
-    c,
-    head,
-    <FilesTab head={head} directory={directory} rows={[...folders!, ...others!]} next={next} />,
-  )
+  const view = { head, directory, rows: [...folders!, ...others!], next }
+  return await sendPage(web, c, { ...tabContent(head), body: <FilesTab {...view} /> })
 }
 
 export async function filePage(web: Web, c: AppRequest): Promise<Response> {
@@ -194,7 +186,7 @@ export async function changesPage(web: Web, c: AppRequest): Promise<Response> {
         <CompareChooser artifact={artifact} comparables={comparables} />
       </ArtifactFrame>
     )
-    return await sendTab(web, c, head, body)
+    return await sendPage(web, c, { ...tabContent(head), body })
   }
   const address = tabPath(artifact, 'changes')
   return await sendSlowPage(web, c, {

@@ -28,7 +28,7 @@ export function AuditPage(view: AuditView): Html {
   return (
     <>
       <h1>{project === null ? 'Audit log' : `Audit log of ${project}`}</h1>
-      {project !== null && <ProjectMenu project={project} current="audit" mayWrite />}
+      {project !== null && <ProjectMenu project={project} current="Audit" mayWrite />}
       <Filter {...view} />
       {acts.length === 0 ? <NoActs {...view} /> : <Acts {...view} />}
       <NextPage

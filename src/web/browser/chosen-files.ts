@@ -1,6 +1,16 @@
 /** Files that were chosen or dropped, with their paths inside the artifact. A single folder
  *  stands for its content, as with the stock action. */
 
+/** Marks the place while something is dragged over it, and passes on what is dropped there. */
+export function takeDrops(place: HTMLElement, take: (dropped: DataTransfer) => void): void {
+  for (const type of ['dragover', 'dragleave', 'drop'] as const)
+    place.addEventListener(type, (event) => {
+      event.preventDefault()
+      place.classList.toggle('over', type === 'dragover')
+      if (type === 'drop' && event.dataTransfer) take(event.dataTransfer)
+    })
+}
+
 export interface ChosenFile {
   path: string
   file: File

@@ -1,5 +1,6 @@
 /** Hashes a dropped or chosen file and opens the page with its holders; the file itself is not
  *  sent. */
+import { takeDrops } from './chosen-files.ts'
 import { openWorkers } from './hashing.ts'
 
 const drop = document.querySelector<HTMLElement>('[data-find]')
@@ -9,12 +10,7 @@ if (drop && input) {
     const [file] = input.files ?? []
     if (file) void find(drop, file)
   })
-  drop.addEventListener('dragover', (event) => {
-    event.preventDefault()
-  })
-  drop.addEventListener('drop', (event) => {
-    event.preventDefault()
-    const [file] = event.dataTransfer?.files ?? []
+  takeDrops(drop, ({ files: [file] }) => {
     if (file) void find(drop, file)
   })
 }

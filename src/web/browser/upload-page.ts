@@ -2,7 +2,7 @@
  *  artifact. */
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { announce } from './announce.ts'
-import { chosenFiles, droppedFiles, type ChosenFile } from './chosen-files.ts'
+import { chosenFiles, type ChosenFile, droppedFiles, takeDrops } from './chosen-files.ts'
 import { type UploadPhase, uploadTree } from './upload.ts'
 
 const form = document.querySelector<HTMLFormElement>('form[data-upload]')!
@@ -18,20 +18,10 @@ for (const input of form.querySelectorAll<HTMLInputElement>('input[type=file]'))
     choose(chosenFiles(input.files ?? []))
   })
 }
-drop.addEventListener('dragover', (event) => {
-  event.preventDefault()
-  drop.classList.add('over')
-})
-drop.addEventListener('dragleave', () => {
-  drop.classList.remove('over')
-})
-drop.addEventListener('drop', (event) => {
-  event.preventDefault()
-  drop.classList.remove('over')
-  if (event.dataTransfer)
-    droppedFiles(event.dataTransfer).then(choose, (error: unknown) => {
-      chosenText.textContent = `Cannot read what was dropped: ${reasonOf(error)}`
-    })
+takeDrops(drop, (dropped) => {
+  droppedFiles(dropped).then(choose, (error: unknown) => {
+    chosenText.textContent = `Cannot read what was dropped: ${reasonOf(error)}`
+  })
 })
 stop.addEventListener('click', () => {
   stopping?.abort()

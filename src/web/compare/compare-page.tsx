@@ -15,13 +15,15 @@ import { blobPath, comparePath, withQuery } from '../paths.ts'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 
 export type DifferenceKind = Difference['kind']
-export const differenceKinds: readonly DifferenceKind[] = [
-  'added',
-  'removed',
-  'changed',
-  'moved',
-  'mode',
-]
+
+const signs: Record<DifferenceKind, string> = {
+  added: '+',
+  removed: '−',
+  changed: '±',
+  moved: '→',
+  mode: 'x',
+}
+export const differenceKinds = Object.keys(signs) as DifferenceKind[]
 
 export interface CompareView {
   base: Artifact
@@ -35,13 +37,6 @@ export interface CompareView {
 }
 
 const rowsPerPage = 200
-const signs: Record<DifferenceKind, string> = {
-  added: '+',
-  removed: '−',
-  changed: '±',
-  moved: '→',
-  mode: 'x',
-}
 
 /** `children`: the differences. */
 export function ComparePage({

@@ -42,7 +42,7 @@ export function SearchPage({ results, ...view }: SearchFormView & { results: Htm
   return (
     <>
       <h1>Search the artifacts of {project}</h1>
-      <ProjectMenu {...view} current="artifacts" />
+      <ProjectMenu {...view} current="Artifacts" />
       <form class="filter" method="get" action={searchPagePath(project)}>
         <PathField path={path} dataKey="/" />
         <FilterFields {...view} />

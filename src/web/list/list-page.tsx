@@ -17,7 +17,7 @@ export function ListPage(view: ListView): Html {
   return (
     <>
       <h1>Artifacts of {project.name}</h1>
-      <ProjectMenu {...view} project={project.name} current="artifacts" />
+      <ProjectMenu {...view} project={project.name} current="Artifacts" />
       <Filter {...view} />
       <form class="filter" method="get" action={searchPagePath(project.name)}>
         <PathField path="" />

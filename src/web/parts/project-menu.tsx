@@ -12,6 +12,19 @@ import {
 } from '../paths.ts'
 import type { Html } from './html.ts'
 
+/** In order, with those who see them: everyone, or only visitors who may inspect or write. */
+const tabs = [
+  ['Runs', projectPagePath, 'all'],
+  ['Artifacts', listPath, 'all'],
+  ['Trends', trendsPath, 'all'],
+  ['Storage', storagePath, 'inspectors'],
+  ['Retention', retentionPath, 'inspectors'],
+  ['Settings', settingsPath, 'inspectors'],
+  ['Tokens', tokensPagePath, 'writers'],
+  ['Audit', auditPagePath, 'writers'],
+  ['Upload', uploadPagePath, 'writers'],
+] as const
+
 export function ProjectMenu({
   project,
   current,
@@ -19,46 +32,21 @@ export function ProjectMenu({
   mayWrite,
 }: {
   project: string
-  current:
-    | 'runs'
-    | 'artifacts'
-    | 'trends'
-    | 'storage'
-    | 'retention'
-    | 'settings'
-    | 'tokens'
-    | 'audit'
-    | 'upload'
+  current: (typeof tabs)[number][0]
   /** False on a page that everyone may read. The pages of settings need no value. */
   mayInspect?: boolean
   mayWrite: boolean
 }): Html {
-  const places = [
-    ['runs', 'Runs', projectPagePath(project)],
-    ['artifacts', 'Artifacts', listPath(project)],
-    ['trends', 'Trends', trendsPath(project)],
-    ...(mayInspect
-      ? ([
-          ['storage', 'Storage', storagePath(project)],
-          ['retention', 'Retention', retentionPath(project)],
-          ['settings', 'Settings', settingsPath(project)],
-        ] as const)
-      : []),
-    ...(mayWrite
-      ? ([
-          ['tokens', 'Tokens', tokensPagePath(project)],
-          ['audit', 'Audit', auditPagePath(project)],
-          ['upload', 'Upload', uploadPagePath(project)],
-        ] as const)
-      : []),
-  ] as const
+  const sees = { all: true, inspectors: mayInspect, writers: mayWrite }
   return (
     <nav class="tabs" aria-label="Project">
-      {places.map(([name, label, href]) => (
-        <a href={href} aria-current={name === current ? 'page' : undefined}>
-          {label}
-        </a>
-      ))}
+      {tabs
+        .filter(([, , who]) => sees[who])
+        .map(([label, pathOf]) => (
+          <a href={pathOf(project)} aria-current={label === current ? 'page' : undefined}>
+            {label}
+          </a>
+        ))}
     </nav>
   )
 }

@@ -71,7 +71,7 @@ export function ProjectPage(view: ProjectView): Html {
   return (
     <>
       <h1>{project.name}</h1>
-      <ProjectMenu {...view} project={project.name} current="runs" />
+      <ProjectMenu {...view} project={project.name} current="Runs" />
       {highlights !== undefined && (
         <ProjectHighlights
           project={project.name}

@@ -48,7 +48,7 @@ export function RetentionPage({ children, ...view }: RetentionView & { children?
   return (
     <>
       <h1>Retention of {project.name}</h1>
-      <ProjectMenu project={project.name} current="retention" mayWrite={view.mayWrite} />
+      <ProjectMenu project={project.name} current="Retention" mayWrite={view.mayWrite} />
       <ol>
         <li>
           Artifacts marked Keep never expire: {counted(kept.artifacts, 'artifact')},{' '}

@@ -26,7 +26,7 @@ export function SettingsPage(view: SettingsView): Html {
   return (
     <>
       <h1>Settings of {project.name}</h1>
-      <ProjectMenu project={project.name} current="settings" mayWrite={view.mayWrite} />
+      <ProjectMenu project={project.name} current="Settings" mayWrite={view.mayWrite} />
       <ol>
         <li>
           If a run already has an artifact of the same name, an upload by GitHub’s action{' '}

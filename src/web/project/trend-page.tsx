@@ -36,7 +36,7 @@ export function TrendPage(view: TrendView): Html {
   return (
     <>
       <h1>Trends of {project.name}</h1>
-      <ProjectMenu {...view} project={project.name} current="trends" />
+      <ProjectMenu {...view} project={project.name} current="Trends" />
       <form class="filter" method="get" action={trendsPath(project.name)}>
         <label>
           Artifact

@@ -31,7 +31,7 @@ export function StoragePage({ children, ...view }: StorageView & { children?: Ch
     <>
       <h1>{project === null ? 'Storage' : `Storage of ${project.name}`}</h1>
       {project !== null && (
-        <ProjectMenu project={project.name} current="storage" mayWrite={view.mayWrite} />
+        <ProjectMenu project={project.name} current="Storage" mayWrite={view.mayWrite} />
       )}
       {view.disk !== null && <NearlyFull disk={view.disk} />}
       {usage.artifacts === 0 ? (

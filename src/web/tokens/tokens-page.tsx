@@ -27,7 +27,7 @@ export function TokensPage(view: TokensView): Html {
   return (
     <>
       <h1>{project === null ? 'Tokens' : `Tokens of ${project}`}</h1>
-      {project !== null && <ProjectMenu project={project} current="tokens" mayWrite />}
+      {project !== null && <ProjectMenu project={project} current="Tokens" mayWrite />}
       {revoking !== undefined && <Confirmation project={project} revoking={revoking} />}
       {tokens.length === 0 ? <p>There are no tokens to list.</p> : <Tokens {...view} />}
       <NextPage

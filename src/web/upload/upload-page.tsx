@@ -16,7 +16,7 @@ export function UploadPage({ project, run, hashWorker }: UploadView): Html {
   return (
     <>
       <h1>Upload to {project}</h1>
-      <ProjectMenu project={project} current="upload" mayWrite={true} />
+      <ProjectMenu project={project} current="Upload" mayWrite />
       <form class="needs-script" data-upload data-project={project} data-worker={hashWorker}>
         <div class="filter">
           <label>
