@@ -35,20 +35,19 @@ export interface DiffGroup {
 
 /** Groups the changed lines, each group with up to `context` equal lines around it. */
 export function groupChanges(lines: DiffLine[], context: number): DiffGroup[] {
-  const groups: DiffGroup[] = []
-  let shownTo = 0
-  for (let at = 0; at < lines.length; at++) {
-    if (lines[at]!.kind === 'same') continue
-    const start = Math.max(shownTo, at - context)
-    let end = at + 1
-    for (let quiet = 0; end < lines.length && quiet <= 2 * context; end++)
-      quiet = lines[end]!.kind === 'same' ? quiet + 1 : 0
-    end = Math.min(lines.length, lastChange(lines, at, end) + 1 + context)
-    groups.push({ lines: lines.slice(start, end), skipped: start - shownTo })
-    shownTo = end
-    at = end - 1
+  const ranges: { start: number; end: number }[] = []
+  for (const [at, { kind }] of lines.entries()) {
+    if (kind === 'same') continue
+    const start = Math.max(0, at - context)
+    const end = Math.min(lines.length, at + 1 + context)
+    const last = ranges.at(-1)
+    if (last === undefined || last.end < start) ranges.push({ start, end })
+    else last.end = end
   }
-  return groups
+  return ranges.map(({ start, end }, index) => ({
+    lines: lines.slice(start, end),
+    skipped: start - (ranges[index - 1]?.end ?? 0),
+  }))
 }
 
 /** Splits groups into pieces of at most `linesMax` lines. */
@@ -59,9 +58,4 @@ export function splitGroups(groups: DiffGroup[], linesMax: number): DiffGroup[] 
       skipped: index === 0 ? skipped : 0,
     })),
   )
-}
-
-function lastChange(lines: DiffLine[], from: number, to: number): number {
-  for (let at = to - 1; at > from; at--) if (lines[at]!.kind !== 'same') return at
-  return from
 }

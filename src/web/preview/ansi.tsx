@@ -6,23 +6,29 @@ import type { Child } from 'hono/jsx'
 export interface AnsiState {
   foreground: number | null
   background: number | null
-  bold: boolean
-  faint: boolean
-  italic: boolean
-  underline: boolean
-  inverse: boolean
+  styles: Set<Style>
 }
 
+type Style = 'bold' | 'faint' | 'italic' | 'underline' | 'inverse'
+
+/** By the code that begins each. */
+const styles: ReadonlyMap<number, Style> = new Map([
+  [1, 'bold'],
+  [2, 'faint'],
+  [3, 'italic'],
+  [4, 'underline'],
+  [7, 'inverse'],
+])
+/** By the code that ends them. */
+const endedStyles: ReadonlyMap<number, Style[]> = new Map([
+  [22, ['bold', 'faint']],
+  [23, ['italic']],
+  [24, ['underline']],
+  [27, ['inverse']],
+])
+
 export function plainAnsiState(): AnsiState {
-  return {
-    foreground: null,
-    background: null,
-    bold: false,
-    faint: false,
-    italic: false,
-    underline: false,
-    inverse: false,
-  }
+  return { foreground: null, background: null, styles: new Set() }
 }
 
 const escapes =
@@ -78,16 +84,10 @@ function applySgr(state: AnsiState, parameters: string): void {
 }
 
 function applyCode(state: AnsiState, code: number): void {
+  const begun = styles.get(code)
+  if (begun !== undefined) state.styles.add(begun)
+  for (const ended of endedStyles.get(code) ?? []) state.styles.delete(ended)
   if (code === 0) Object.assign(state, plainAnsiState())
-  else if (code === 1) state.bold = true
-  else if (code === 2) state.faint = true
-  else if (code === 3) state.italic = true
-  else if (code === 4) state.underline = true
-  else if (code === 7) state.inverse = true
-  else if (code === 22) Object.assign(state, { bold: false, faint: false })
-  else if (code === 23) state.italic = false
-  else if (code === 24) state.underline = false
-  else if (code === 27) state.inverse = false
   else if (code >= 30 && code <= 37) state.foreground = code - 30
   else if (code === 39) state.foreground = null
   else if (code >= 40 && code <= 47) state.background = code - 40
@@ -126,13 +126,12 @@ function nearestOfRgb(red: number, green: number, blue: number): number {
   return (bright > 191 ? 8 : 0) + bit(red) + 2 * bit(green) + 4 * bit(blue)
 }
 
-function classesOf(state: AnsiState): string {
-  const names: string[] = []
-  const { foreground, background } = state
+function classesOf({ foreground, background, styles: own }: AnsiState): string {
+  const names = Array.from(own, (style) => `ansi-${style}`)
+  // Inverse text has our two colours: any other could not be read on the colour of text.
+  if (own.has('inverse')) return names.join(' ')
   // Bright colours are shown as the others, except bright black, which is grey.
   if (foreground !== null) names.push(`fg${foreground === 8 ? 8 : foreground % 8}`)
   if (background !== null) names.push(`bg${background % 8}`)
-  for (const name of ['bold', 'faint', 'italic', 'underline', 'inverse'] as const)
-    if (state[name]) names.push(`ansi-${name}`)
   return names.join(' ')
 }
