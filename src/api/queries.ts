@@ -2,7 +2,7 @@
  *  Unknown parameters are rejected, because a filter that is silently ignored shows, or deletes,
  *  too much. */
 import * as z from 'zod'
-import { actKinds, tokenIdStart } from '../core/audit.ts'
+import { actKinds, tokenIdRule, tokenIdStart } from '../core/audit.ts'
 import { limits } from '../core/limits.ts'
 import { instant, toldFacts } from './fields.ts'
 import { artifactStateSchema } from './messages.ts'
@@ -217,7 +217,7 @@ export const auditQuery = z.strictObject({
   artifact: identifier.optional().meta({ description: 'Only entries about this artifact.' }),
   token: z
     .string()
-    .regex(tokenIdStart, 'must be the id of a token, or at least its first 8 digits')
+    .regex(tokenIdStart, tokenIdRule)
     .optional()
     .meta({
       description:

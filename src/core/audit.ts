@@ -38,8 +38,9 @@ export type ActorKind = 'job' | 'person' | 'administrator'
 /** `api`: the native API. `page`: a web form. `github`: the protocol of stock clients and `gh`. */
 export type ActOrigin = 'api' | 'page' | 'github'
 
-/** The id of a token, or enough of its beginning to name it. */
+/** The id of a token, or enough of its beginning to name it; and the same in words. */
 export const tokenIdStart = /^[0-9a-f]{8,32}$/
+export const tokenIdRule = 'must be the id of a token, or at least its first 8 digits'
 
 export interface Actor {
   kind: ActorKind

@@ -3,7 +3,7 @@ import { actorWords, minuteOf, originOf, shortTokenId, wordsOf } from '../../api
 import type { WireAct } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
 import { listItems, takeFirst } from '../../client/list-items.ts'
-import { actKinds, tokenIdStart } from '../../core/audit.ts'
+import { actKinds, tokenIdRule, tokenIdStart } from '../../core/audit.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
 import { filled, limitFlag, serverFlags, UsageError } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
@@ -62,9 +62,7 @@ export const auditCommand: Command<typeof flags> = {
 /** Errors: UsageError. */
 function readTokenId(text: string, name: string): string {
   if (tokenIdStart.test(filled(text, name))) return text
-  throw new UsageError(
-    `${name} must be the id of a token, or at least its first 8 digits, got ${JSON.stringify(text)}`,
-  )
+  throw new UsageError(`${name} ${tokenIdRule}, got ${JSON.stringify(text)}`)
 }
 
 function actTable(items: WireAct[]): string {
