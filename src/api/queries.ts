@@ -215,14 +215,10 @@ export const auditQuery = z.strictObject({
   kind: z.enum(actKinds).optional(),
   since: instant.optional().meta({ description: 'Only entries at or after this instant.' }),
   artifact: identifier.optional().meta({ description: 'Only entries about this artifact.' }),
-  token: z
-    .string()
-    .regex(tokenIdStart, tokenIdRule)
-    .optional()
-    .meta({
-      description:
-        'Beginning of the id of a token: only what it did, what tokens made with it did, and what was done to it.',
-    }),
+  token: z.string().regex(tokenIdStart, tokenIdRule).optional().meta({
+    description:
+      'Beginning of the id of a token: only what it did, what tokens made with it did, and what was done to it.',
+  }),
   ...paging,
 })
 
