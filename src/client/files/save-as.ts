@@ -1,7 +1,6 @@
 /** Writes a file from a stream. */
 import { randomBytes } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { rm, stat } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { asWriteError, FileError } from './file-error.ts'
@@ -23,7 +22,8 @@ export async function saveAs(
   await requireReplaceable(target)
   const partial = partialBeside(target)
   try {
-    const file = createWriteStream(partial, { flags: 'wx' })
+    // Not `createWriteStream` of a path: aborted at once, it creates the file after the removal.
+    const file = (await open(partial, 'wx')).createWriteStream()
     await pipeline(body, file, signal === undefined ? {} : { signal })
     await rename(partial, target)
   } catch (error) {
