@@ -6,6 +6,7 @@ import type { Artifact } from '../metadata/metadata.ts'
 import { damagedFiles, damageOf } from './damage.ts'
 import type { PathFilter } from './entries.ts'
 import type { Reader } from './reader.ts'
+import { inWalk } from './walks.ts'
 
 export interface Selection {
   /** Globs of the paths to include (`core/glob/path-glob.ts`); none includes all. */
@@ -38,7 +39,9 @@ export async function partOf(
   const byPath = globs && { matches: compileSelection(globs), signal }
   // The zip of an exact artifact can be damaged although all its files are intact.
   const isWhole = !intact || artifact.state === 'available'
-  const damaged = isWhole ? [] : await leftOut(reader, artifact, byPath)
+  const damaged = isWhole
+    ? []
+    : await inWalk(artifact, signal, () => leftOut(reader, artifact, byPath))
   const isLeftOut = new Set(damaged)
   const withoutDamaged = (path: string): boolean =>
     !isLeftOut.has(path) && byPath?.matches(path) !== false

@@ -14,12 +14,12 @@ import { limits } from '../core/limits.ts'
 import { slicesOf } from '../core/slices.ts'
 import { nextTurn } from '../core/turn.ts'
 import { createByteWriter } from '../core/bytes/varint.ts'
-import type { Metadata, StoredFile } from '../metadata/metadata.ts'
+import type { Artifact, Metadata, StoredFile } from '../metadata/metadata.ts'
 import { damageOf } from './damage.ts'
 import { emit } from './emit.ts'
 import type { Reader } from './reader.ts'
 import type { Representation } from './representation.ts'
-import { literal, partPages, type Segment, wholeCopy } from './segments.ts'
+import { literal, partPages, type Segment, skipped, wholeCopy } from './segments.ts'
 
 /** A wanted stream, and the range of its head in the concatenated heads. A large file has tens of
  *  thousands of heads of some ten bytes each; an object per head would take a hundred. */
@@ -36,7 +36,7 @@ const batchSegments = 1000
 /** Errors: invalid_request (an ordinal that is not a file), too_large, blob_damaged. */
 export async function representBlobs(
   reader: Reader & { metadata: Pick<Metadata, 'readEntries'> },
-  artifactId: number,
+  { id: artifactId, projectId }: Pick<Artifact, 'id' | 'projectId'>,
   wants: readonly Want[],
 ): Promise<Representation> {
   const fetched = createShelves()
@@ -57,12 +57,18 @@ export async function representBlobs(
   }
   const heads = headWriter.bytes()
   const end = literal(Buffer.from([fetchEnd]))
-  const segments = async function* (): AsyncGenerator<Segment[]> {
+  const segmentsFrom = async function* (start: number): AsyncGenerator<Segment[]> {
+    let position = 0
     for (const batch of fetched.batches()) {
-      yield batch.flatMap(({ copy, path, headStart, headEnd }) => [
-        literal(heads.subarray(headStart, headEnd)),
-        wholeCopy(copy, path),
-      ])
+      const begin = position
+      for (const { copy, headStart, headEnd } of batch)
+        position += headEnd - headStart + copy.lengthBytes
+      if (position <= start) yield [skipped(position - begin)]
+      else
+        yield batch.flatMap(({ copy, path, headStart, headEnd }) => [
+          literal(heads.subarray(headStart, headEnd)),
+          wholeCopy(copy, path),
+        ])
     }
     yield [end]
   }
@@ -76,7 +82,8 @@ export async function representBlobs(
     verifyReadable: async () => {
       if (damaged.size > 0) throw damageOf({ id: artifactId }, [...damaged])
     },
-    read: (start, stop, signal) => emit(reader, segments(), { start, end: stop, signal }),
+    read: (start, stop, signal) =>
+      emit(reader, segmentsFrom, { start, end: stop, signal, owner: projectId }),
   }
 }
 

@@ -1,15 +1,16 @@
 /** Makes chunks that are worth a system call out of small pieces. */
 
-/** Pieces are copied together into chunks of this size. */
-const chunkBytes = 256 * 1024
+export const chunkBytes = 256 * 1024
 const empty = Buffer.alloc(0)
 
-/** Yields chunks of 256 KiB (the last may be shorter), each owning its memory, from pieces of any
- *  size. All pieces of an array are copied before the next one is requested. A source with more or
- *  less than `lengthBytes` contradicts what was announced, which is a bug and throws. */
+/** Yields chunks of 256 KiB, or of what `chunkBytesMax` returns (the last may be shorter), each
+ *  owning its memory, from pieces of any size. All pieces of an array are copied before the next
+ *  one is requested. A source with more or less than `lengthBytes` contradicts what was announced,
+ *  which is a bug and throws. */
 export async function* coalesce(
   source: AsyncIterable<Buffer[]>,
   lengthBytes: number,
+  chunkBytesMax = (): number => chunkBytes,
 ): AsyncGenerator<Buffer> {
   let remaining = lengthBytes
   let chunk = empty
@@ -22,7 +23,7 @@ export async function* coalesce(
       }
       for (let at = 0; at < piece.length;) {
         const unfilled = piece.length - at + remaining
-        if (filled === 0) chunk = Buffer.allocUnsafe(Math.min(chunkBytes, unfilled))
+        if (filled === 0) chunk = Buffer.allocUnsafe(Math.min(chunkBytesMax(), unfilled))
         const copied = piece.copy(chunk, filled, at)
         filled += copied
         at += copied

@@ -8,6 +8,7 @@ import { type PathFilter, tarMembers } from './entries.ts'
 import { damagedMembers } from './zip/exact-zip.ts'
 import type { Reader } from './reader.ts'
 import { partPages } from './segments.ts'
+import { inWalk } from './walks.ts'
 
 /** Returns the damaged paths of an artifact, in order, at most `limit`: files, and members of an
  *  exact zip whose own stream is damaged even if the file can be read from another one. Walks the
@@ -31,7 +32,10 @@ export async function verifyEntries(
   artifact: Artifact,
   filter: PathFilter | undefined,
 ): Promise<void> {
-  const paths = await firstDamaged(reader, artifact, filter, limits.damagedPathsMax)
+  if (artifact.state === 'available') return
+  const paths = await inWalk(artifact, filter?.signal, () =>
+    firstDamaged(reader, artifact, filter, limits.damagedPathsMax),
+  )
   if (paths.length > 0) throw damageOf(artifact, paths)
 }
 
@@ -68,7 +72,9 @@ export async function* damagedFiles(
  *  Errors: blob_damaged. */
 export async function verifyMembers(reader: Reader, artifact: Artifact): Promise<void> {
   if (artifact.state === 'available') return
-  const names = await damagedMembers(reader.metadata, artifact.id, limits.damagedPathsMax)
+  const names = await inWalk(artifact, undefined, () =>
+    damagedMembers(reader.metadata, artifact.id, limits.damagedPathsMax),
+  )
   if (names.length > 0) throw damageOf(artifact, names)
 }
 

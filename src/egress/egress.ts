@@ -12,16 +12,16 @@ import { limits } from '../core/limits.ts'
 import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { type ArchivePart, partOf, type Selection } from './archive-part.ts'
 import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
-import { emit } from './emit.ts'
+import { emit, type SegmentsFrom } from './emit.ts'
 import { tarMembers, zipMembers } from './entries.ts'
 import { type Batch, entryPages } from './entry-pages.ts'
 import { artifactFacts, etag, gzipEtag } from './etag.ts'
 import { exactZipSegments } from './zip/exact-zip.ts'
-import { gzipFileSegments, once, readFileContent } from './file-layout.ts'
+import { gzipFileSegments, onceFrom, readFileContent } from './file-layout.ts'
 import type { Reader } from './reader.ts'
 import { createArchiveCache } from './archive-cache.ts'
 import type { Representation } from './representation.ts'
-import { type SegmentBatches, totalBytes } from './segments.ts'
+import { totalBytes } from './segments.ts'
 import {
   createTarMarks,
   measureTarGz,
@@ -29,6 +29,7 @@ import {
   tarGzSegments,
   type TarMembersFrom,
 } from './tar/tar-layout.ts'
+import { inWalk } from './walks.ts'
 import {
   createZipMarks,
   measureZip,
@@ -70,15 +71,22 @@ export async function representZip(
       const pages = await reader.metadata.readZipPages(artifact.id, artifact.version)
       if (pages !== null) recallPages(marks, pages)
     }
-    const totalBytes = filter === undefined ? artifact.zipBytes : await measureZip(members, marks)
+    const totalBytes =
+      filter === undefined
+        ? artifact.zipBytes
+        : await inWalk(artifact, options.signal, () => measureZip(members, marks))
     part.requireMembers(marks.whole)
-    return generatedZip(reader, members, marks, {
-      fileName: `${part.name}.zip`,
-      totalBytes,
-      etag: name,
-      digest: filter === undefined ? artifact.zipDigest : null,
-      verifyReadable: () => verifyEntries(reader, artifact, filter),
-    })
+    return generatedZip(
+      reader,
+      { owner: artifact.projectId, members, marks },
+      {
+        fileName: `${part.name}.zip`,
+        totalBytes,
+        etag: name,
+        digest: filter === undefined ? artifact.zipDigest : null,
+        verifyReadable: () => verifyEntries(reader, artifact, filter),
+      },
+    )
   }
   switch (artifact.kind) {
     case 'exact':
@@ -102,7 +110,10 @@ export async function representTarGz(
   const members: TarMembersFrom = (firstPage) => tarMembers(reader, artifact, filter, firstPage)
   const marks = tarMarksOf(reader.metadata, name)
   const { readParts } = reader.metadata
-  const totalBytes = filter === undefined ? artifact.tarGzBytes : await measureTarGz(members, marks)
+  const totalBytes =
+    filter === undefined
+      ? artifact.tarGzBytes
+      : await inWalk(artifact, options.signal, () => measureTarGz(members, marks))
   part.requireMembers(marks.whole)
   return {
     contentType: gzipType,
@@ -112,7 +123,9 @@ export async function representTarGz(
     digest: null,
     contentEncoding: null,
     verifyReadable: () => verifyEntries(reader, artifact, filter),
-    read: readSegments(reader, (start) => tarGzSegments(members, readParts, { start, marks })),
+    read: readSegments(reader, artifact.projectId, (start) =>
+      tarGzSegments(members, readParts, { start, marks }),
+    ),
   }
 }
 
@@ -135,7 +148,8 @@ export async function representFile(
       etag: `"${file.digest}"`,
       digest: file.digest,
       contentEncoding: null,
-      read: (start, end, signal) => readFileContent(reader, file, { start, end, signal }),
+      read: (start, end, signal) =>
+        readFileContent(reader, file, { start, end, signal, owner: artifact.projectId }),
     }
   }
   const segments = gzipFileSegments(file, reader)
@@ -145,7 +159,7 @@ export async function representFile(
     etag: gzipEtag(artifact, file),
     digest: null,
     contentEncoding: 'gzip',
-    read: readSegments(reader, () => once(segments)),
+    read: readSegments(reader, artifact.projectId, onceFrom(segments)),
   }
 }
 
@@ -170,16 +184,20 @@ export async function representWrappedZip(
     yield { page: 0, members: [member] }
   }
   const marks = createZipMarks()
-  return generatedZip(reader, members, marks, {
-    fileName: `${artifact.name}.zip`,
-    totalBytes: await measureZip(members, marks),
-    etag: etag('wrapped', zipFormatVersion, artifactFacts(artifact)),
-    verifyReadable: () => verifyFile(reader, artifact, file),
-  })
+  return generatedZip(
+    reader,
+    { owner: artifact.projectId, members, marks },
+    {
+      fileName: `${artifact.name}.zip`,
+      totalBytes: await measureZip(members, marks),
+      etag: etag('wrapped', zipFormatVersion, artifactFacts(artifact)),
+      verifyReadable: () => verifyFile(reader, artifact, file),
+    },
+  )
 }
 
-/** Several artifacts, with distinct names, as one zip with a folder for each. Walks all their
- *  manifests to measure it, unless the result is cached. */
+/** One or more artifacts of a run, with distinct names, as one zip with a folder for each. Walks
+ *  all their manifests to measure it, unless the result is cached. */
 export async function representRunZip(
   reader: Reader,
   artifacts: readonly Artifact[],
@@ -196,16 +214,20 @@ export async function representRunZip(
   const members: MembersFrom = (firstPage) =>
     runMembers(reader, parts, { firstPage, signal: options.signal })
   const marks = zipMarksOf(reader.metadata, name)
-  const run = artifacts[0]?.runNumber
+  const { runNumber: run, projectId: owner } = artifacts[0]!
   const isWhole = parts.every(({ filter }) => filter === undefined)
-  return generatedZip(reader, members, marks, {
-    fileName: `${run === undefined ? 'artifacts' : `run-${run}`}${isWhole ? '' : '-intact'}.zip`,
-    totalBytes: await measureZip(members, marks),
-    etag: name,
-    verifyReadable: async () => {
-      for (const { artifact, filter } of parts) await verifyEntries(reader, artifact, filter)
+  return generatedZip(
+    reader,
+    { owner, members, marks },
+    {
+      fileName: `run-${run}${isWhole ? '' : '-intact'}.zip`,
+      totalBytes: await inWalk(artifacts[0]!, options.signal, () => measureZip(members, marks)),
+      etag: name,
+      verifyReadable: async () => {
+        for (const { artifact, filter } of parts) await verifyEntries(reader, artifact, filter)
+      },
     },
-  })
+  )
 }
 
 type RunPart = ArchivePart & { artifact: Artifact }
@@ -242,14 +264,15 @@ function exactZip(reader: Reader, artifact: Artifact): Representation {
     digest: artifact.zipDigest,
     contentEncoding: null,
     verifyReadable: () => verifyMembers(reader, artifact),
-    read: readSegments(reader, (start) => exactZipSegments(reader.metadata, artifact.id, start)),
+    read: readSegments(reader, artifact.projectId, (start) =>
+      exactZipSegments(reader.metadata, artifact.id, start),
+    ),
   }
 }
 
 function generatedZip(
   reader: Reader,
-  members: MembersFrom,
-  marks: ZipMarks,
+  { owner, members, marks }: { owner: number; members: MembersFrom; marks: ZipMarks },
   facts: Pick<Representation, 'fileName' | 'totalBytes' | 'etag' | 'verifyReadable'> &
     Partial<Representation>,
 ): Representation {
@@ -258,20 +281,19 @@ function generatedZip(
     digest: null,
     contentEncoding: null,
     ...facts,
-    read: readSegments(reader, (start) => zipSegments(members, { start, marks })),
+    read: readSegments(reader, owner, (start) => zipSegments(members, { start, marks })),
   }
 }
 
 const zipMarksOf = createArchiveCache(createZipMarks)
 const tarMarksOf = createArchiveCache(createTarMarks)
 
-/** `segmentsFrom(start)` must yield all segments in order; those that end before `start` may be
- *  placeholders of the same length. */
 function readSegments(
   reader: Reader,
-  segmentsFrom: (start: number) => SegmentBatches,
+  owner: number,
+  segmentsFrom: SegmentsFrom,
 ): Representation['read'] {
-  return (start, end, signal) => emit(reader, segmentsFrom(start), { start, end, signal })
+  return (start, end, signal) => emit(reader, segmentsFrom, { start, end, signal, owner })
 }
 
 async function readOnlyFile(reader: Reader, artifact: Artifact): Promise<StoredFile> {

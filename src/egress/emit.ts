@@ -6,20 +6,11 @@
  *       windows are held (one, when very many downloads run at once);
  *    4. `coalesce` copies the pieces to chunks that are worth a system call.
  *  A copy is read in whole check pages, so that every byte is verified before it is sent. */
-import { placeOf } from '../core/bytes/copy.ts'
-import { blobDamaged, hasCode, type StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { arePagesIntact } from '../packs/format/page-checks.ts'
-import { coalesce } from './coalesce.ts'
-import {
-  type PackRead,
-  type PageCut,
-  type Piece,
-  heldBytes,
-  packOffset,
-  pageBytes,
-  planReads,
-} from './read-window.ts'
+import { chunkBytes, coalesce } from './coalesce.ts'
+import { loadWindow } from './load-window.ts'
+import { createPlaces } from './places.ts'
+import { type PageCut, type Piece, heldBytes } from './read-window.ts'
 import type { Reader } from './reader.ts'
 import { type PlainSegment, type SegmentBatches, sliceSegments } from './segments.ts'
 
@@ -31,41 +22,88 @@ const windowPiecesMax = 4096
 /** A literal up to this size is added to a window even when it is full: headers of stored blocks
  *  lie between slices of the same page, which would otherwise be read again for each of them. */
 const negligibleBytesMax = 16
-/** Window size when very many downloads run; a check page of a large copy can still be longer. */
+/** Bounds on the window of each of very many downloads; a check page of a large copy can still be
+ *  longer. */
 const crowdedWindowBytes = limits.readWindowBytes / 4
-/** Concurrent reads of one window. */
-const readsAtOnce = 4
+const crowdedPiecesMax = windowPiecesMax / 4
+/** Downloads of this process that read at a time: some hundred megabytes. */
+const places = createPlaces(64)
+/** A chunk of each download waits for its client: their size, and that while there are at least
+ *  `crowdedChunksMin` downloads. */
+const crowdedChunkBytes = 64 * 1024
+const crowdedChunksMin = 256
+const empty = Buffer.alloc(0)
 
-/** Downloads in progress in this process. */
+/** Downloads in progress in this process, reading or not. */
 let downloads = 0
 
-/** Whether so many downloads run that each must use less memory. They then overlap with each
+/** Whether so many downloads read that each must use less memory. They then overlap with each
  *  other's disk reads, so reading ahead would gain nothing. */
 function isCrowded(): boolean {
-  return downloads > limits.readAheadDownloadsMax
+  return places.count() > limits.readAheadDownloadsMax
 }
 
-/** Yields the bytes `[start, end)` of `batches` in chunks of 256 KiB (the last may be shorter),
- *  each verified before it is yielded. Ends early only by throwing.
- *  Errors: blob_damaged (the copy is marked first). */
+/** Yields segments in order from byte `start` on; what is before it may be placeholders of the same
+ *  length. Called again for the rest of a download that had to give its place up. */
+export type SegmentsFrom = (start: number) => SegmentBatches
+
+export interface EmittedRange {
+  start: number
+  end: number
+  signal?: AbortSignal | undefined
+  /** Whose download it is, such as the id of a project: owners take turns when there are very many
+   *  downloads. */
+  owner?: number
+}
+
+/** Yields the bytes `[start, end)` in chunks of 256 KiB, or of 64 KiB while there are very many
+ *  downloads (the last may be shorter), each verified before it is yielded. Ends early only by
+ *  throwing. Errors: blob_damaged (the copy is marked first). */
 export async function* emit(
   reader: Reader,
-  batches: SegmentBatches,
-  range: { start: number; end: number; signal?: AbortSignal | undefined },
+  segmentsFrom: SegmentsFrom,
+  { start, end, signal, owner = 0 }: EmittedRange,
 ): AsyncGenerator<Buffer> {
-  const windows = cutWindows(sliceSegments(batches, range.start, range.end))
-  const memoryFor = createWindowMemory()
-  const load: Load = (window, isAhead) =>
-    loadWindow(reader, window, {
-      memoryFor: (bytes) => memoryFor(bytes, isAhead),
-      signal: range.signal,
-    })
   downloads += 1
   try {
-    yield* coalesce(loadAhead(windows, load), range.end - range.start)
+    for (let position = start; position < end;) {
+      const place = await places.take(owner, signal)
+      const chunks = readOut(reader, segmentsFrom(position), { start: position, end, signal })
+      try {
+        do {
+          const { value: chunk, done } = await chunks.next()
+          if (done === true) return
+          position += chunk.length
+          if (position === end || place.isOver()) {
+            await chunks.return(undefined)
+            place.end()
+            yield chunk
+            break
+          }
+          place.waitForClient(async () => void (await chunks.return(undefined)))
+          yield chunk
+        } while (place.resume())
+      } finally {
+        await chunks.return(undefined)
+        place.end()
+      }
+    }
   } finally {
     downloads -= 1
   }
+}
+
+function readOut(
+  reader: Reader,
+  batches: SegmentBatches,
+  { start, end, signal }: Omit<EmittedRange, 'owner'>,
+): AsyncGenerator<Buffer> {
+  const windows = cutWindows(sliceSegments(batches, start, end))
+  const memoryFor = createWindowMemory()
+  const load: Load = (window, isAhead) =>
+    loadWindow(reader, window, { memoryFor: (bytes) => memoryFor(bytes, isAhead), signal })
+  const bytesOf = (): number => (downloads < crowdedChunksMin ? chunkBytes : crowdedChunkBytes)
+  return coalesce(loadAhead(windows, load), end - start, bytesOf)
 }
 
 /** `isAhead`: whether the window before is still in use. */
@@ -91,9 +129,11 @@ async function* cutWindows(batches: AsyncIterable<PlainSegment[]>): AsyncGenerat
   for await (const batch of batches) {
     for (const segment of batch) {
       for (const piece of piecesOf(segment)) {
-        const limit = isCrowded() ? crowdedWindowBytes : limits.readWindowBytes
-        const isOver = windowBytes + heldBytes(piece) > limit && !isNegligible(piece, last)
-        if (window.length > 0 && (isOver || window.length >= windowPiecesMax)) {
+        const [bytesMax, piecesMax] = isCrowded()
+          ? [crowdedWindowBytes, crowdedPiecesMax]
+          : [limits.readWindowBytes, windowPiecesMax]
+        const isOver = windowBytes + heldBytes(piece) > bytesMax && !isNegligible(piece, last)
+        if (window.length > 0 && (isOver || window.length >= piecesMax)) {
           yield window
           window = []
           windowBytes = 0
@@ -156,106 +196,4 @@ async function* loadAhead(windows: AsyncGenerator<Piece[]>, load: Load): AsyncGe
     await ahead?.catch(() => undefined)
     await windows.return(undefined)
   }
-}
-
-async function loadWindow(
-  reader: Reader,
-  window: Piece[],
-  { memoryFor, signal }: { memoryFor(bytes: number): Buffer; signal: AbortSignal | undefined },
-): Promise<Buffer[]> {
-  const loaded = window.map((piece) => (Buffer.isBuffer(piece) ? piece : empty))
-  const planned = planReads(window)
-  const memory = memoryFor(planned.reduce((sum, { start, end }) => sum + end - start, 0))
-  let used = 0
-  // The workers share one generator: a failure in one closes it, so the others stop after their
-  // current read.
-  const reads = each(planned)
-  const work = async (): Promise<void> => {
-    for (const read of reads) {
-      signal?.throwIfAborted()
-      const cuts = read.indexes.map((index) => window[index] as PageCut)
-      const from = used
-      used += read.end - read.start
-      const into = memory.subarray(from, used)
-      const pages = await readPages(reader, { read, cuts, into })
-      read.indexes.forEach((index, at) => {
-        loaded[index] = pages[at]!.subarray(cuts[at]!.from, cuts[at]!.to)
-      })
-    }
-  }
-  const settled = await Promise.allSettled(Array.from({ length: readsAtOnce }, work))
-  const failure = settled.find((outcome) => outcome.status === 'rejected')
-  if (failure !== undefined) throw failure.reason
-  return loaded
-}
-
-const empty = Buffer.alloc(0)
-
-function* each<T>(items: T[]): Generator<T> {
-  yield* items
-}
-
-interface ReadJob {
-  read: PackRead
-  /** The cuts that lie in it. */
-  cuts: PageCut[]
-  into: Buffer
-}
-
-/** Reads the check pages of the cuts and verifies each. */
-async function readPages(reader: Reader, job: ReadJob): Promise<Buffer[]> {
-  const { read, cuts } = job
-  const bytes = await readPack(reader, job)
-  const pages = cuts.map((cut) => {
-    const start = packOffset(cut) - read.start
-    return bytes.subarray(start, start + pageBytes(cut))
-  })
-  const bad = cuts.filter((cut, index) => !arePagesIntact(cut.copy.checks, cut.page, pages[index]!))
-  if (bad.length > 0) throw await damaged(reader, bad)
-  return pages
-}
-
-async function readPack(reader: Reader, { read, cuts, into }: ReadJob): Promise<Buffer> {
-  try {
-    return await reader.packs.read(read.packName, read.start, read.end - read.start, into)
-  } catch (error) {
-    // A missing pack does not mean damage: the copies may have moved to another pack since they
-    // were looked up.
-    if (hasCode(error, 'not_found')) throw unreadable(cuts, error)
-    if (!hasCode(error, 'blob_damaged')) throw error
-    throw await damaged(reader, await findUnreadable(reader, cuts), error)
-  }
-}
-
-/** Returns the cuts of a failed read that cannot be read on their own either. */
-async function findUnreadable(reader: Reader, cuts: PageCut[]): Promise<PageCut[]> {
-  const bad: PageCut[] = []
-  for (const cut of cuts) {
-    try {
-      await reader.packs.read(cut.copy.packName, packOffset(cut), pageBytes(cut))
-    } catch (error) {
-      if (!hasCode(error, 'blob_damaged')) throw error
-      bad.push(cut)
-    }
-  }
-  return bad
-}
-
-/** Marks the copies as damaged, so that they count as missing and the next upload of their content
- *  heals them. */
-async function damaged(reader: Reader, cuts: PageCut[], cause?: unknown): Promise<StoreError> {
-  const places = new Map(cuts.map(({ copy }) => [copy.streamId, placeOf(copy)]))
-  for (const place of places.values()) await reader.metadata.markDamaged(place)
-  return unreadable(cuts, cause)
-}
-
-function unreadable(cuts: PageCut[], cause: unknown): StoreError {
-  const paths = [...new Set(cuts.flatMap((cut) => (cut.path === null ? [] : [cut.path])))]
-  const first = cuts[0]
-  const place =
-    first === undefined
-      ? 'a pack cannot be read'
-      : `stream ${first.copy.streamId} is damaged (pack ${first.copy.packName}, offset ${packOffset(first)})`
-  const of = paths.length > 0 ? `, of ${paths.slice(0, 3).join(', ')}` : ''
-  return blobDamaged(`${place}${of}`, paths, { cause })
 }

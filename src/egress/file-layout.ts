@@ -9,16 +9,15 @@ import { storeError } from '../core/errors.ts'
 import type { StoredFile } from '../metadata/metadata.ts'
 import { inflateStream } from '../packs/codec/codec.ts'
 import { coalesce } from './coalesce.ts'
-import { emit } from './emit.ts'
+import { emit, type EmittedRange, type SegmentsFrom } from './emit.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
 import type { Reader } from './reader.ts'
 import {
   deflateStream,
   literal,
   partPages,
-  partStreams,
+  resumedPartStreams,
   type Segment,
-  type SegmentBatches,
   wholeCopy,
 } from './segments.ts'
 
@@ -38,10 +37,11 @@ export function gzipFileSegments(file: StoredFile, reader: Reader): Segment[] {
 export function readFileContent(
   reader: Reader,
   file: StoredFile,
-  range: { start: number; end: number; signal?: AbortSignal | undefined },
+  range: EmittedRange,
 ): AsyncIterable<Buffer> {
   const { blob, path } = file
-  if (blob.copy?.codec === 'stored') return emit(reader, once([wholeCopy(blob.copy, path)]), range)
+  if (blob.copy?.codec === 'stored')
+    return emit(reader, onceFrom([wholeCopy(blob.copy, path)]), range)
   const content = coalesce(inflateRange(reader, file, range), range.end - range.start)
   const isWhole = range.start === 0 && range.end === blob.sizeBytes
   return isWhole ? verifyContent(content, file) : content
@@ -50,15 +50,11 @@ export function readFileContent(
 async function* inflateRange(
   reader: Reader,
   file: StoredFile,
-  range: { start: number; end: number; signal?: AbortSignal | undefined },
+  range: EmittedRange,
 ): AsyncGenerator<Buffer[]> {
   if (range.start === range.end) return
   const begin = await findBeginning(reader, file, range.start)
-  const stream = emit(reader, begin.stream, {
-    start: 0,
-    end: begin.streamBytes,
-    signal: range.signal,
-  })
+  const stream = emit(reader, begin.streamFrom, { ...range, start: 0, end: begin.streamBytes })
   const { copy, sizeBytes } = file.blob
   yield* sliceBytes(
     inflateStream(copy?.codec ?? 'joining', stream, sizeBytes - begin.contentStart),
@@ -88,12 +84,12 @@ async function findBeginning(
   reader: Reader,
   file: StoredFile,
   start: number,
-): Promise<{ contentStart: number; stream: SegmentBatches; streamBytes: number }> {
+): Promise<{ contentStart: number; streamFrom: SegmentsFrom; streamBytes: number }> {
   const { blob, path } = file
   const { readParts } = reader.metadata
   if (blob.copy !== null) {
-    const stream = once([wholeCopy(blob.copy, path)])
-    return { contentStart: 0, stream, streamBytes: blob.copy.lengthBytes }
+    const streamFrom = onceFrom([wholeCopy(blob.copy, path)])
+    return { contentStart: 0, streamFrom, streamBytes: blob.copy.lengthBytes }
   }
   let first = 0
   let contentStart = 0
@@ -101,8 +97,8 @@ async function findBeginning(
   for await (const parts of partPages({ blob, first: 0 }, readParts)) {
     for (const part of parts) {
       if (contentStart + part.sizeBytes > start) {
-        const stream = partStreams({ blob, first }, path, readParts)
-        return { contentStart, stream, streamBytes: blob.joinedBytes - streamStart }
+        const streamFrom = resumedPartStreams({ blob, first }, path, readParts)
+        return { contentStart, streamFrom, streamBytes: blob.joinedBytes - streamStart }
       }
       first += 1
       contentStart += part.sizeBytes
@@ -137,6 +133,8 @@ async function* verifyContent(
 }
 
 /** Yields one batch of segments. */
-export async function* once(segments: Segment[]): AsyncGenerator<Segment[]> {
-  yield segments
+export function onceFrom(segments: Segment[]): SegmentsFrom {
+  return async function* () {
+    yield segments
+  }
 }

@@ -1,11 +1,17 @@
 /** Measures and hashes an artifact's generated representations before it is committed. */
 import { createDigestHasher, type Digest } from '../core/bytes/digest.ts'
 import type { Metadata, StoredEntry } from '../metadata/metadata.ts'
-import { emit } from './emit.ts'
+import { emit, type SegmentsFrom } from './emit.ts'
 import type { Reader } from './reader.ts'
 import { unreadParts } from './segments.ts'
 import { createTarGzMeter } from './tar/tar-layout.ts'
-import { createZipMeter, type MembersFrom, zipMember, zipSegments } from './zip/zip-layout.ts'
+import {
+  createZipMarks,
+  createZipMeter,
+  type MembersFrom,
+  zipMember,
+  zipSegments,
+} from './zip/zip-layout.ts'
 
 export interface RepresentationLengths {
   zipBytes: number
@@ -71,6 +77,8 @@ export async function digestStagedZip(
   }
   const hasher = createDigestHasher()
   const range = { start: 0, end: staged.zipBytes }
-  for await (const bytes of emit(reader, zipSegments(membersFrom), range)) hasher.update(bytes)
+  const marks = createZipMarks()
+  const segmentsFrom: SegmentsFrom = (start) => zipSegments(membersFrom, { start, marks })
+  for await (const bytes of emit(reader, segmentsFrom, range)) hasher.update(bytes)
   return hasher.digest()
 }

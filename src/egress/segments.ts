@@ -5,6 +5,7 @@
 import type { BlobPlacement, Copy, Part } from '../core/bytes/copy.ts'
 import { limits } from '../core/limits.ts'
 import { storedBlockBytesMax, storedBlocksBytes, storedHeaderBytes } from '../packs/codec/codec.ts'
+import { createMarks } from './archive-cache.ts'
 
 export interface Literal {
   kind: 'literal'
@@ -73,13 +74,35 @@ export function blobStream(blob: BlobPlacement, path: string, readParts: ReadPar
 }
 
 /** Yields the streams of a composite's parts, from part `first` on. */
-export async function* partStreams(
+async function* partStreams(
   from: { blob: BlobPlacement; first: number },
   path: string,
   readParts: ReadParts,
 ): AsyncGenerator<Segment[]> {
   for await (const parts of partPages(from, readParts)) {
     yield parts.map((part) => wholeCopy(part.copy, path))
+  }
+}
+
+/** Returns a function that yields the same from byte `start` on. It remembers where it read pages
+ *  of parts, so that going on does not take as long as the file has parts. */
+export function resumedPartStreams(
+  { blob, first }: { blob: BlobPlacement; first: number },
+  path: string,
+  readParts: ReadParts,
+): (start: number) => SegmentBatches {
+  const marks = createMarks<{ page: number; next: number; position: number }>()
+  return async function* (start) {
+    const known = marks.findLast(({ position }) => position <= start)
+    let { page, next, position } = known ?? { page: 0, next: first, position: 0 }
+    yield [skipped(position)]
+    for await (const segments of partStreams({ blob, first: next }, path, readParts)) {
+      marks.note({ page, next, position })
+      yield segments
+      page += 1
+      next += segments.length
+      position += totalBytes(segments)
+    }
   }
 }
 

@@ -40,7 +40,7 @@ async function fetchWants(
   wants: readonly Want[],
 ): Promise<{ head: FetchedHead; stream: Buffer }[]> {
   const reader = { ...store.reader, metadata: metadataOf(store, blobs) }
-  const representation = await representBlobs(reader, 1, wants)
+  const representation = await representBlobs(reader, { id: 1, projectId: 1 }, wants)
   await representation.verifyReadable()
   const bytes = await readAll(representation)
   expect(bytes).toHaveLength(representation.totalBytes)
@@ -167,13 +167,15 @@ test('no more parts are sent or listed in one request than are allowed, however 
   const refused = { code: 'too_large', details: { limitValue: limits.fetchedStreamsMax } }
   await expect(listParts(metadata, 1, wants(100))).rejects.toMatchObject(refused)
   expect(read.pages).toBe(2 * whole + 1)
-  await expect(representBlobs(reader, 1, wants(100))).rejects.toMatchObject(refused)
+  await expect(representBlobs(reader, { id: 1, projectId: 1 }, wants(100))).rejects.toMatchObject(
+    refused,
+  )
   expect(read.pages).toBeLessThanOrEqual(4 * whole)
 })
 
 test('parts beyond the last wanted one are not read', async () => {
   const { read, metadata, reader } = largeFiles(50_000)
-  await representBlobs(reader, 1, [{ ordinal: 0, parts: [0, 7] }])
+  await representBlobs(reader, { id: 1, projectId: 1 }, [{ ordinal: 0, parts: [0, 7] }])
   await listParts(metadata, 1, [{ ordinal: 0, parts: [0, 7] }])
   expect(read.pages).toBe(2)
 })

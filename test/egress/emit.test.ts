@@ -7,15 +7,17 @@ import { hasCode } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
 import { coalesce } from '../../src/egress/coalesce.ts'
-import { emit } from '../../src/egress/emit.ts'
+import { emit, type SegmentsFrom } from '../../src/egress/emit.ts'
 import { literal, type Segment, wholeCopy } from '../../src/egress/segments.ts'
 import { createMemoryStore, type EntrySpec, type MemoryStore } from './memory-store.ts'
 import { failureOf, fileOf, readAll } from './read-all.ts'
 
 const MiB = 1024 * 1024
 
-async function* batches(...list: Segment[][]): AsyncGenerator<Segment[]> {
-  yield* list
+function batches(...list: Segment[][]): SegmentsFrom {
+  return async function* () {
+    yield* list
+  }
 }
 
 async function drain(chunks: AsyncIterable<unknown>): Promise<void> {
@@ -229,7 +231,7 @@ describe('reading', () => {
     const source = async function* (): AsyncGenerator<Segment[]> {
       for (; requested < 20; requested++) yield [literal(Buffer.alloc(MiB))]
     }
-    const chunks = emit(reader, source(), { start: 0, end: 20 * MiB })
+    const chunks = emit(reader, source, { start: 0, end: 20 * MiB })
     await chunks.next()
     expect(requested).toBeLessThanOrEqual(3)
     await chunks.return(undefined)
@@ -248,7 +250,7 @@ describe('reading', () => {
         isClosed = true
       }
     }
-    const chunks = emit(store.reader, source(), { start: 0, end: 100 * MiB })
+    const chunks = emit(store.reader, source, { start: 0, end: 100 * MiB })
     await chunks.next()
     expect(isClosed).toBe(false)
     if (how === 'fails') {

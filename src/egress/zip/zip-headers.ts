@@ -47,14 +47,15 @@ export function localBytes(member: ZipMemberFacts): number {
   return localHeaderBytes(member) + member.storedBytes
 }
 
+/** Neither header is zeroed first, since each byte is written: small buffers then share memory. */
 export function localHeader(member: ZipMemberFacts): Buffer {
-  const header = Buffer.alloc(localHeaderBytes(member))
+  const header = Buffer.allocUnsafe(localHeaderBytes(member))
   encoder.encodeLocalHeader(header, 0, member)
   return header
 }
 
 export function centralHeader(member: ZipMemberFacts, offset: number): Buffer {
-  const header = Buffer.alloc(centralHeaderBytes(member, offset))
+  const header = Buffer.allocUnsafe(centralHeaderBytes(member, offset))
   encoder.encodeCentralHeader(header, 0, member, offset)
   return header
 }

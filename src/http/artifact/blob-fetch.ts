@@ -29,7 +29,7 @@ export function addBlobFetchRoutes(app: Hono<AppEnv>, context: AppContext): void
     const wants = await readWants(context, c)
     return await sendUnderLease(context, c, {
       artifacts: [artifact],
-      represent: () => representBlobs(context, artifact.id, wants),
+      represent: () => representBlobs(context, artifact, wants),
       mode: 'whole',
       disposition: 'attachment',
       cacheControl: 'no-store',
