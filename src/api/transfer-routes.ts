@@ -144,7 +144,7 @@ export const transferRoutes: readonly ApiRoute[] = [
     operationId: 'fetchBlobs',
     readsPublic: true,
     summary:
-      'Stored streams of entries or parts of an artifact, in the order in which they are stored.',
+      'Stored streams of entries or parts of an artifact, some thousand at a time in the order in which they are stored.',
     query: artifactFetchQuery,
     request: { bytes: [wantsMediaType] },
     responses: { 200: bytes('The streams.', packMediaType) },

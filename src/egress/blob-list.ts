@@ -1,233 +1,191 @@
-/** The stored streams of one artifact's files, in storage order: the body of a delta download. Each
- *  stream follows a head that says where its content goes (api/negotiation.ts). */
+/** The stored streams of one artifact's files: the body of a delta download. Each stream follows a
+ *  head that says where its content goes (api/negotiation.ts). A slice of them is looked up at a
+ *  time and sent in storage order, so neither a long list nor a slow client takes much memory. */
 import {
   type FetchedHead,
   fetchEnd,
-  type ListedParts,
-  type Want,
+  firstWant,
+  type WantPlace,
   writeFetchedHead,
-  writeListedParts,
 } from '../core/bytes/blob-exchange.ts'
-import type { BlobPlacement, Copy } from '../core/bytes/copy.ts'
-import { invalidRequest, tooLarge } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
-import { slicesOf } from '../core/slices.ts'
-import { nextTurn } from '../core/turn.ts'
+import type { Copy } from '../core/bytes/copy.ts'
+import { createDigestHasher } from '../core/bytes/digest.ts'
 import { createByteWriter } from '../core/bytes/varint.ts'
-import type { Artifact, Metadata, StoredFile } from '../metadata/metadata.ts'
+import { limits } from '../core/limits.ts'
+import type { Artifact, Metadata } from '../metadata/metadata.ts'
+import { createMarks } from './archive-cache.ts'
 import { damageOf } from './damage.ts'
 import { emit } from './emit.ts'
 import type { Reader } from './reader.ts'
 import type { Representation } from './representation.ts'
-import { literal, partPages, type Segment, skipped, wholeCopy } from './segments.ts'
+import { literal, partPages, type Segment, skipped, totalBytes, wholeCopy } from './segments.ts'
+import { inWalk } from './walks.ts'
+import { rangeOf, type WantedFile, wantedFiles } from './wanted-files.ts'
 
-/** A wanted stream, and the range of its head in the concatenated heads. A large file has tens of
- *  thousands of heads of some ten bytes each; an object per head would take a hundred. */
-interface Fetched {
+/** Streams of a slice, as many as our client asks for in a request: about a megabyte. */
+const sliceStreams = 2048
+
+type BlobReader = Reader & { metadata: Pick<Metadata, 'readEntries'> }
+
+/** A stream of a file, and where in the list of wants it begins. */
+interface Fetched extends StreamPlace {
+  head: FetchedHead
   copy: Copy
   path: string
-  headStart: number
-  headEnd: number
 }
 
-const streamsMax = limits.fetchedStreamsMax
-const batchSegments = 1000
+interface StreamPlace {
+  want: WantPlace
+  /** Index of the part in its file, and the offset of its content there. */
+  part: number
+  offset: number
+}
 
-/** Errors: invalid_request (an ordinal that is not a file), too_large, blob_damaged. */
-export async function representBlobs(
-  reader: Reader & { metadata: Pick<Metadata, 'readEntries'> },
-  { id: artifactId, projectId }: Pick<Artifact, 'id' | 'projectId'>,
-  wants: readonly Want[],
-): Promise<Representation> {
-  const fetched = createShelves()
-  const damaged = new Set<string>()
-  const headWriter = createByteWriter()
-  let streamBytes = 0
-  let count = 0
-  for await (const { file, want } of filesOf(reader.metadata, artifactId, wants)) {
-    for await (const { head, copy } of streamsOf(reader, file, want)) {
-      const headStart = headWriter.position()
-      writeFetchedHead(headWriter, head)
-      fetched.add({ copy, path: file.path, headStart, headEnd: headWriter.position() })
-      streamBytes += copy.lengthBytes
-      count += 1
-      if (copy.damaged && damaged.size < limits.damagedPathsMax) damaged.add(file.path)
-    }
-    if (count > streamsMax) throw tooMany()
-  }
-  const heads = headWriter.bytes()
-  const end = literal(Buffer.from([fetchEnd]))
+const firstPlace: StreamPlace = { want: firstWant, part: 0, offset: 0 }
+
+/** `wants` is an encoded list that was checked. The length is not known in advance. Reading fails
+ *  with invalid_request at an ordinal that is not a file. */
+export function representBlobs(
+  reader: BlobReader,
+  artifact: Pick<Artifact, 'id' | 'projectId' | 'state'>,
+  wants: Uint8Array,
+): Representation {
+  const marks = createMarks<StreamPlace & { page: number; position: number; order: string }>()
   const segmentsFrom = async function* (start: number): AsyncGenerator<Segment[]> {
-    let position = 0
-    for (const batch of fetched.batches()) {
-      const begin = position
-      for (const { copy, headStart, headEnd } of batch)
-        position += headEnd - headStart + copy.lengthBytes
-      if (position <= start) yield [skipped(position - begin)]
-      else
-        yield batch.flatMap(({ copy, path, headStart, headEnd }) => [
-          literal(heads.subarray(headStart, headEnd)),
-          wholeCopy(copy, path),
-        ])
+    const known = marks.findLast(({ position }) => position <= start)
+    let { page, position, order: expected } = known ?? { page: 0, position: 0, order: undefined }
+    yield [skipped(position)]
+    for await (const slice of slicesOf(reader, artifact.id, wants, known ?? firstPlace)) {
+      const { want, part, offset } = slice[0]!
+      const sorted = slice.toSorted(comparePlaces)
+      const order = orderOf(sorted)
+      // Compaction may have moved streams since the slice was begun, and its bytes with them.
+      if (expected !== undefined && order !== expected)
+        throw new Error(`streams of artifact ${artifact.id} moved while they were sent`)
+      expected = undefined
+      marks.note({ page, position, want, part, offset, order })
+      const segments = segmentsOf(sorted)
+      yield segments
+      page += 1
+      position += totalBytes(segments)
     }
-    yield [end]
+    yield [literal(Buffer.from([fetchEnd]))]
   }
   return {
     contentType: 'application/x-trove-blobs',
     fileName: 'blobs',
-    totalBytes: heads.length + streamBytes + end.bytes.length,
-    etag: `"blobs-${artifactId}"`,
+    totalBytes: Infinity,
+    etag: `"blobs-${artifact.id}"`,
     digest: null,
     contentEncoding: null,
     verifyReadable: async () => {
-      if (damaged.size > 0) throw damageOf({ id: artifactId }, [...damaged])
+      if (artifact.state === 'available') return
+      const damaged = await inWalk(artifact, undefined, () => damagedOf(reader, artifact, wants))
+      if (damaged.length > 0) throw damageOf(artifact, damaged)
     },
-    read: (start, stop, signal) =>
-      emit(reader, segmentsFrom, { start, end: stop, signal, owner: projectId }),
+    read: (start, end, signal) =>
+      emit(reader, segmentsFrom, { start, end, signal, owner: artifact.projectId }),
   }
 }
 
-interface Shelves {
-  add(fetched: Fetched): void
-  /** Yields everything that was added, pack by pack, and in offset order within a shelf. */
-  batches(): Generator<Fetched[]>
-}
-
-/** Sorts each pack's streams only when it is its turn to be read: sorting everything at once would
- *  block the event loop for a third of a second. A pack with very many wanted streams, such as the
- *  same copies again and again, has several shelves, and is read once for each. */
-function createShelves(): Shelves {
-  const shelves: Fetched[][] = []
-  const filling = new Map<string, Fetched[]>()
-  return {
-    add: (fetched) => {
-      const { packName } = fetched.copy
-      let shelf = filling.get(packName)
-      if (shelf === undefined || shelf.length >= limits.packCopiesMax) {
-        shelf = []
-        shelves.push(shelf)
-        filling.set(packName, shelf)
-      }
-      shelf.push(fetched)
-    },
-    *batches() {
-      for (const shelf of shelves) {
-        shelf.sort((a, b) => a.copy.offset - b.copy.offset)
-        yield* slicesOf(shelf, batchSegments)
-      }
-    },
+/** Returns the paths of wanted files of which a wanted stream is damaged. */
+async function damagedOf(
+  reader: BlobReader,
+  artifact: Pick<Artifact, 'id'>,
+  wants: Uint8Array,
+): Promise<string[]> {
+  const damaged = new Set<string>()
+  for await (const slice of slicesOf(reader, artifact.id, wants, firstPlace)) {
+    for (const { copy, path } of slice) if (copy.damaged) damaged.add(path)
+    if (damaged.size >= limits.damagedPathsMax) break
   }
+  return [...damaged]
 }
 
-/** Lists the parts of the wanted files that are composites: all of them, or the requested ones that
- *  exist.
- *  Errors: invalid_request, too_large. */
-export async function listParts(
-  metadata: Pick<Metadata, 'readEntries' | 'readPartDigests'>,
+/** Yields the wanted streams from a place on, in the order in which they are wanted. */
+async function* slicesOf(
+  reader: BlobReader,
   artifactId: number,
-  wants: readonly Want[],
-): Promise<Buffer> {
-  const out = createByteWriter()
-  let count = 0
-  for await (const { file, want } of filesOf(metadata, artifactId, wants)) {
-    const parts = await partsOf(metadata, file.blob, want, streamsMax - count)
-    count += parts.length
-    writeListedParts(out, { ordinal: want.ordinal, parts })
-  }
-  return out.bytes()
-}
-
-/** Errors: too_large, when there are more than `limit`. */
-async function partsOf(
-  metadata: Pick<Metadata, 'readPartDigests'>,
-  blob: BlobPlacement,
-  { parts: asked }: Want,
-  limit: number,
-): Promise<ListedParts['parts']> {
-  const parts: ListedParts['parts'] = []
-  const wanted = asked === null ? null : new Set(asked)
-  const { first, end } = rangeOf(asked, blob.partCount)
-  let index = first
-  for await (const page of partPages({ blob, first, end }, metadata.readPartDigests)) {
-    for (const part of page) {
-      if (wanted === null || wanted.has(index)) parts.push(part)
-      index += 1
+  wants: Uint8Array,
+  from: StreamPlace,
+): AsyncGenerator<Fetched[]> {
+  let slice: Fetched[] = []
+  const files = wantedFiles(reader.metadata, artifactId, wants, from.want)
+  let begin: Omit<StreamPlace, 'want'> = from
+  for await (const file of files) {
+    for await (const stream of streamsOf(reader, file, begin)) {
+      slice.push(stream)
+      if (slice.length < sliceStreams) continue
+      yield slice
+      slice = []
     }
-    if (parts.length > limit) throw tooMany()
+    begin = firstPlace
   }
-  return parts
+  if (slice.length > 0) yield slice
 }
 
-/** From the first part that is wanted and can exist to the last. `wanted` is in ascending order. */
-function rangeOf(
-  wanted: readonly number[] | null,
-  partCount: number,
-): { first: number; end: number } {
-  if (wanted === null) return { first: 0, end: partCount }
-  return { first: wanted[0] ?? partCount, end: Math.min(partCount, (wanted.at(-1) ?? -1) + 1) }
-}
-
-/** Wants that are looked up at a time. */
-const wantsAtOnce = 512
-
-/** Looks up only what is wanted; pages without wants are not read. */
-async function* filesOf(
-  metadata: Pick<Metadata, 'readEntries'>,
-  artifactId: number,
-  wants: readonly Want[],
-): AsyncGenerator<{ file: StoredFile; want: Want }> {
-  for (let first = 0; first < wants.length;) {
-    const asked = wants.slice(first, first + wantsAtOnce)
-    const ordinals = asked.map(({ ordinal }) => ordinal)
-    const entries = await metadata.readEntries(artifactId, ordinals)
-    await nextTurn()
-    for (const [at, entry] of entries.entries()) {
-      const want = asked[at]!
-      if (entry?.kind !== 'file') throw noFile(want)
-      yield { file: entry, want }
-    }
-    first += entries.length
-  }
-}
-
-function noFile({ ordinal }: Want): Error {
-  return invalidRequest('wants', `entry ${ordinal} is not a file of the artifact`)
-}
-
+/** Yields the wanted streams of a file from a part on. */
 async function* streamsOf(
   reader: Reader,
-  { blob }: StoredFile,
-  { ordinal, parts }: Want,
-): AsyncGenerator<{ head: FetchedHead; copy: Copy }> {
+  { file: { blob, path }, want: { ordinal, parts }, at: want }: WantedFile,
+  from: Omit<StreamPlace, 'want'>,
+): AsyncGenerator<Fetched> {
   if (blob.copy !== null) {
     // A blob with a copy of its own has a single part, 0.
-    if (parts === null || parts[0] === 0) yield fetchedOf(ordinal, 0, { ...blob, copy: blob.copy })
+    if (parts !== null && parts[0] !== 0) return
+    const { copy } = blob
+    yield { want, ...firstOf, head: headOf(ordinal, 0, { ...blob, copy }), copy, path }
     return
   }
   const wanted = parts === null ? null : new Set(parts)
   const { first, end } = rangeOf(parts, blob.partCount)
   if (first >= end) return
-  let index = 0
-  let offset = 0
-  for await (const page of partPages({ blob, first: 0, end }, reader.metadata.readParts)) {
+  let { part: index, offset } = from
+  for await (const page of partPages({ blob, first: index, end }, reader.metadata.readParts)) {
     for (const part of page) {
-      if (wanted === null || wanted.has(index)) yield fetchedOf(ordinal, offset, part)
+      if (wanted === null || wanted.has(index)) {
+        const head = headOf(ordinal, offset, part)
+        yield { want, part: index, offset, head, copy: part.copy, path }
+      }
       index += 1
       offset += part.sizeBytes
     }
   }
 }
 
-function fetchedOf(
+const firstOf = { part: 0, offset: 0 }
+
+function headOf(
   ordinal: number,
   offset: number,
   { sizeBytes, copy }: { sizeBytes: number; copy: Copy },
-): { head: FetchedHead; copy: Copy } {
+): FetchedHead {
   const { codec, lengthBytes } = copy
-  return { head: { ordinal, offset, sizeBytes, codec, lengthBytes }, copy }
+  return { ordinal, offset, sizeBytes, codec, lengthBytes }
 }
 
-function tooMany(): Error {
-  const reason = `more than ${streamsMax} stored streams in one request; split it into several`
-  return tooLarge('stored streams of one request', streamsMax, reason)
+function segmentsOf(slice: readonly Fetched[]): Segment[] {
+  const writer = createByteWriter()
+  const ends = slice.map(({ head }) => {
+    writeFetchedHead(writer, head)
+    return writer.position()
+  })
+  const heads = writer.bytes()
+  return slice.flatMap(({ copy, path }, index) => [
+    literal(heads.subarray(ends[index - 1] ?? 0, ends[index])),
+    wholeCopy(copy, path),
+  ])
+}
+
+function comparePlaces({ copy: a }: Fetched, { copy: b }: Fetched): number {
+  if (a.packName !== b.packName) return a.packName < b.packName ? -1 : 1
+  return a.offset - b.offset
+}
+
+/** Names the streams of a slice in their order. */
+function orderOf(slice: readonly Fetched[]): string {
+  const hasher = createDigestHasher()
+  const names = slice.map(({ head, part }) => `${head.ordinal}.${part}:${head.lengthBytes}`)
+  hasher.update(Buffer.from(names.join()))
+  return hasher.digest()
 }

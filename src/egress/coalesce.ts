@@ -6,7 +6,7 @@ const empty = Buffer.alloc(0)
 /** Yields chunks of 256 KiB, or of what `chunkBytesMax` returns (the last may be shorter), each
  *  owning its memory, from pieces of any size. All pieces of an array are copied before the next
  *  one is requested. A source with more or less than `lengthBytes` contradicts what was announced,
- *  which is a bug and throws. */
+ *  which is a bug and throws; Infinity is any length. */
 export async function* coalesce(
   source: AsyncIterable<Buffer[]>,
   lengthBytes: number,
@@ -33,5 +33,8 @@ export async function* coalesce(
       }
     }
   }
-  if (remaining > 0) throw new Error(`a range of ${lengthBytes} bytes is ${remaining} too short`)
+  if (lengthBytes === Infinity) {
+    if (filled > 0) yield chunk.subarray(0, filled)
+  } else if (remaining > 0)
+    throw new Error(`a range of ${lengthBytes} bytes is ${remaining} too short`)
 }

@@ -49,6 +49,7 @@ export type SegmentsFrom = (start: number) => SegmentBatches
 
 export interface EmittedRange {
   start: number
+  /** Infinity: to the end. */
   end: number
   signal?: AbortSignal | undefined
   /** Whose download it is, such as the id of a project: owners take turns when there are very many

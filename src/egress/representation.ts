@@ -1,12 +1,13 @@
 /** A download: one form of an artifact, a file or a run. Its length is known before its first
- *  byte, its bytes never change under one ETag, and any half-open range of it can be produced on
- *  its own. */
+ *  byte, except for a list of blobs. Its bytes never change under one ETag, and any half-open range
+ *  of it can be produced on its own. */
 import type { Digest } from '../core/bytes/digest.ts'
 
 export interface Representation {
   contentType: string
   /** Suggested to browsers; not sanitized for any file system. */
   fileName: string
+  /** Infinity where it is not known in advance: then there are no ranges of it. */
   totalBytes: number
   /** Strong and quoted: a function of exactly the facts that determine the bytes. */
   etag: string

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decodeWants, encodeWants } from '../../src/core/bytes/blob-exchange.ts'
+import { encodeWants, readWants, type Want } from '../../src/core/bytes/blob-exchange.ts'
 import { limits } from '../../src/core/limits.ts'
 import { countingTurns } from '../loop-turns.ts'
 
@@ -8,14 +8,27 @@ const ascending = fc
   .uniqueArray(fc.nat(1_000_000), { maxLength: 50 })
   .map((numbers) => numbers.toSorted((a, b) => a - b))
 
-test('wants survive a round trip', async () => {
+async function decodeWants(bytes: Uint8Array): Promise<Want[]> {
+  const wants: Want[] = []
+  for await (const { ordinal, parts } of readWants(bytes)) wants.push({ ordinal, parts })
+  return wants
+}
+
+test('wants survive a round trip, from any of them on', async () => {
   await fc.assert(
     fc.asyncProperty(
       ascending,
       fc.array(fc.option(ascending), { maxLength: 50 }),
       async (ordinals, parts) => {
         const wants = ordinals.map((ordinal, at) => ({ ordinal, parts: parts[at] ?? null }))
-        expect(await decodeWants(encodeWants(wants))).toEqual(wants)
+        const bytes = encodeWants(wants)
+        expect(await decodeWants(bytes)).toEqual(wants)
+        let index = 0
+        for await (const { at, next, ...want } of readWants(bytes)) {
+          expect((await readWants(bytes, at).next()).value).toEqual({ ...want, at, next })
+          const rest = await readWants(bytes, next).next()
+          expect(rest.value?.ordinal).toBe(wants[++index]?.ordinal)
+        }
       },
     ),
   )

@@ -3,6 +3,7 @@ import { constants, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
+  encodeWants,
   type FetchedHead,
   readFetchedHead,
   readListedParts,
@@ -13,7 +14,8 @@ import { digestOf } from '../../src/core/bytes/digest.ts'
 import type { EntryPath } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import { createByteReader } from '../../src/core/bytes/varint.ts'
-import { listParts, representBlobs } from '../../src/egress/blob-list.ts'
+import { representBlobs } from '../../src/egress/blob-list.ts'
+import { listParts } from '../../src/egress/part-list.ts'
 import type { StoredEntry } from '../../src/metadata/metadata.ts'
 import { turns } from '../turns.ts'
 import { createMemoryStore, type MemoryStore } from './memory-store.ts'
@@ -38,12 +40,13 @@ async function fetchWants(
   store: MemoryStore,
   blobs: readonly BlobPlacement[],
   wants: readonly Want[],
+  state: 'available' | 'damaged' = 'available',
 ): Promise<{ head: FetchedHead; stream: Buffer }[]> {
   const reader = { ...store.reader, metadata: metadataOf(store, blobs) }
-  const representation = await representBlobs(reader, { id: 1, projectId: 1 }, wants)
+  const artifact = { id: 1, projectId: 1, state }
+  const representation = representBlobs(reader, artifact, encodeWants(wants))
   await representation.verifyReadable()
   const bytes = await readAll(representation)
-  expect(bytes).toHaveLength(representation.totalBytes)
   const list = createByteReader(bytes)
   const fetched: { head: FetchedHead; stream: Buffer }[] = []
   for (let head = readFetchedHead(list); head !== undefined; head = readFetchedHead(list))
@@ -106,7 +109,7 @@ test('of a file, the wanted parts that it has are sent and listed, each for its 
         return parts.slice(first, first + limit).map(described)
       }
       const metadata = { ...metadataOf(store, blobs), readPartDigests }
-      const list = createByteReader(await listParts(metadata, 1, wants))
+      const list = createByteReader(await listParts(metadata, 1, encodeWants(wants)))
       for (const [ordinal, file] of files.entries()) {
         const parts = file.partBytes === null ? [] : wantedParts(file)
         expect(readListedParts(list)).toEqual({ ordinal, parts: parts.map(described) })
@@ -125,7 +128,8 @@ test('only files are sent, and none with damaged parts', async () => {
   })
   const [, part] = await store.reader.metadata.readParts(blob.blobId, 0, 2)
   part!.copy.damaged = true
-  const wanting = (...parts: number[]) => fetchWants(store, [blob], [{ ordinal: 0, parts }])
+  const wanting = (...parts: number[]) =>
+    fetchWants(store, [blob], [{ ordinal: 0, parts }], 'damaged')
   expect(await wanting(0, 2)).toHaveLength(2)
   await expect(wanting(0, 1)).rejects.toMatchObject({
     code: 'blob_damaged',
@@ -157,27 +161,56 @@ function largeFiles(partCount: number) {
   return { read, metadata, reader: { ...store.reader, metadata } }
 }
 
-test('no more parts are sent or listed in one request than are allowed, however large files are', async () => {
+test('no more parts are listed in one request than are allowed, however large files are', async () => {
   const partCount = limits.fetchedStreamsMax / 2
-  const { read, metadata, reader } = largeFiles(partCount)
-  const wants = (count: number): Want[] =>
-    Array.from({ length: count }, (_, ordinal) => ({ ordinal, parts: null }))
+  const { read, metadata } = largeFiles(partCount)
+  const wants = (count: number): Buffer =>
+    encodeWants(Array.from({ length: count }, (_, ordinal) => ({ ordinal, parts: null })))
   await listParts(metadata, 1, wants(2))
   const whole = read.pages
   const refused = { code: 'too_large', details: { limitValue: limits.fetchedStreamsMax } }
   await expect(listParts(metadata, 1, wants(100))).rejects.toMatchObject(refused)
   expect(read.pages).toBe(2 * whole + 1)
-  await expect(representBlobs(reader, { id: 1, projectId: 1 }, wants(100))).rejects.toMatchObject(
-    refused,
-  )
-  expect(read.pages).toBeLessThanOrEqual(4 * whole)
+})
+
+test('parts of large files are looked up as they are sent', async () => {
+  const { read, reader } = largeFiles(limits.fetchedStreamsMax)
+  const wants = encodeWants(Array.from({ length: 100 }, (_, ordinal) => ({ ordinal, parts: null })))
+  const artifact = { id: 1, projectId: 1, state: 'available' } as const
+  const blobs = representBlobs(reader, artifact, wants)
+  const chunks = blobs.read(0, blobs.totalBytes)[Symbol.asyncIterator]()
+  await chunks.next()
+  expect(read.pages).toBeLessThan(50)
+  await chunks.return?.()
 })
 
 test('parts beyond the last wanted one are not read', async () => {
   const { read, metadata, reader } = largeFiles(50_000)
-  await representBlobs(reader, { id: 1, projectId: 1 }, [{ ordinal: 0, parts: [0, 7] }])
-  await listParts(metadata, 1, [{ ordinal: 0, parts: [0, 7] }])
+  const wants = encodeWants([{ ordinal: 0, parts: [0, 7] }])
+  const artifact = { id: 1, projectId: 1, state: 'available' } as const
+  await readAll(representBlobs(reader, artifact, wants))
+  await listParts(metadata, 1, wants)
   expect(read.pages).toBe(2)
+})
+
+test('a download that goes on after its streams have moved fails', async () => {
+  const store = createMemoryStore()
+  const blobs = Array.from({ length: 3000 }, (_, index) =>
+    store.addFile(Buffer.from(`content ${index} `.repeat(20)), 'joining'),
+  )
+  const metadata = metadataOf(store, blobs)
+  const wants = encodeWants(blobs.map((_, ordinal) => ({ ordinal, parts: null })))
+  const artifact = { id: 1, projectId: 1, state: 'available' } as const
+  const list = representBlobs({ ...store.reader, metadata }, artifact, wants)
+  const bytes = await readAll(list)
+  for (const start of [0, 1, 9000, 100_000, bytes.length - 1])
+    expect((await readAll(list, start)).equals(bytes.subarray(start))).toBe(true)
+  const [first, second] = blobs as [BlobPlacement, BlobPlacement]
+  blobs.splice(0, 2, { ...first, copy: second.copy }, { ...second, copy: first.copy })
+  await expect(readAll(list, 9000)).rejects.toThrow('moved while they were sent')
+  // The slice that moved is over.
+  const later = Math.floor(bytes.length * 0.9)
+  expect((await readAll(list, later)).equals(bytes.subarray(later))).toBe(true)
 })
 
 test('streams are sent pack by pack, and in offset order within a pack', async () => {
@@ -199,14 +232,12 @@ test('streams are sent pack by pack, and in offset order within a pack', async (
   expect(isBack).toBe(false)
 })
 
-/** Bounds how many streams are sorted at once, so that the event loop is not blocked. Method:
- *  two copies are wanted alternately, more often than the bound; what exceeds it is sorted
- *  separately. */
-test('no more streams are sorted at once than a pack holds', async () => {
+/** Method: two copies are wanted alternately, more often than a slice has streams. */
+test('no more streams are sorted at once than a slice has', async () => {
   const store = createMemoryStore()
   const first = store.addFile(Buffer.from('one'), 'joining')
   const second = store.addFile(Buffer.from('two'), 'joining')
-  const half = limits.packCopiesMax / 2
+  const half = 2048 / 2
   const blobs = Array.from({ length: 2 * half + 2 }, (_, index) =>
     index % 2 === 0 ? second : first,
   )

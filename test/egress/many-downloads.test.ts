@@ -2,6 +2,7 @@
  *  have alone, although it is closed and begun again in between. */
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { encodeWants } from '../../src/core/bytes/blob-exchange.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { representBlobs } from '../../src/egress/blob-list.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
@@ -47,6 +48,7 @@ function createSources(): Sources & { forms(): Promise<Representation[]> } {
     return ordinals.map((ordinal) => page!.entries[ordinal])
   }
   const reader = { packs, metadata: { ...metadata, readEntryPage, readEntries } }
+  const wants = encodeWants(Array.from({ length: 512 }, (_, ordinal) => ({ ordinal, parts: null })))
   const forms = async (): Promise<Representation[]> => [
     await representZip(reader, artifact),
     await representZip(reader, artifact, { paths: ['**/*7', 'large'] }),
@@ -54,11 +56,7 @@ function createSources(): Sources & { forms(): Promise<Representation[]> } {
     await representTarGz(reader, artifact, { paths: ['large', 'small/1*'] }),
     await representFile(reader, artifact, await fileOf(store, artifact, 'large')),
     await representFile(reader, artifact, await fileOf(store, artifact, 'large'), { gzip: true }),
-    await representBlobs(
-      reader as unknown as Parameters<typeof representBlobs>[0],
-      artifact,
-      Array.from({ length: 500 }, (_, ordinal) => ({ ordinal, parts: null })),
-    ),
+    representBlobs(reader as unknown as Parameters<typeof representBlobs>[0], artifact, wants),
   ]
   return { reader, artifact, pages: () => pages, forms }
 }

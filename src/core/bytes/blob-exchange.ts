@@ -106,18 +106,29 @@ export function encodeWants(wants: readonly Want[]): Buffer {
  *  takes 40 of them. */
 const namesPerTurn = 8192
 
-/** Errors: too_large, thrown while decoding, because one byte of the list expands to tens of bytes
- *  in memory; RangeError when malformed. */
-export async function decodeWants(bytes: Uint8Array): Promise<Want[]> {
-  const reader = createByteReader(bytes)
-  const wants: Want[] = []
+/** A place between two wants of an encoded list. */
+export interface WantPlace {
+  byte: number
+  /** The least ordinal that can follow. */
+  ordinal: number
+}
+
+export const firstWant: WantPlace = { byte: 0, ordinal: 0 }
+
+/** Yields the wants of an encoded list from a place on, each with its own place and that of the
+ *  next: a byte of the list expands to tens of bytes, so they are not held all. Errors: too_large;
+ *  RangeError when malformed. */
+export async function* readWants(
+  bytes: Uint8Array,
+  from: WantPlace = firstWant,
+): AsyncGenerator<Want & { at: WantPlace; next: WantPlace }> {
+  const reader = createByteReader(bytes.subarray(from.byte))
   let named = 0
   let decoded = 0
-  let next = 0
+  let at = from
   while (!reader.atEnd()) {
     if (++decoded % namesPerTurn === 0) await nextTurn()
-    const ordinal = next + reader.varint()
-    next = ordinal + 1
+    const ordinal = at.ordinal + reader.varint()
     const count = reader.varint()
     named += Math.max(count, 1)
     if (named > limits.fetchedStreamsMax) throw tooManyWants()
@@ -129,9 +140,15 @@ export async function decodeWants(bytes: Uint8Array): Promise<Want[]> {
       parts.push(part)
       nextPart = part + 1
     }
-    wants.push({ ordinal, parts: count === 0 ? null : parts })
+    const next = { byte: from.byte + reader.position(), ordinal: ordinal + 1 }
+    yield { ordinal, parts: count === 0 ? null : parts, at, next }
+    at = next
   }
-  return wants
+}
+
+/** Reads a whole list. Errors: as `readWants`. */
+export async function checkWants(bytes: Uint8Array): Promise<void> {
+  for await (const _ of readWants(bytes)) continue
 }
 
 function tooManyWants(): Error {

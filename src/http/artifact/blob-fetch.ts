@@ -2,10 +2,11 @@
  *  streams in one response (api/negotiation.ts). */
 import type { Hono } from 'hono'
 import { partsMediaType } from '../../api/negotiation.ts'
-import { decodeWants, type Want } from '../../core/bytes/blob-exchange.ts'
+import { checkWants } from '../../core/bytes/blob-exchange.ts'
 import { blobFetchPath, blobPartsPath } from '../../api/paths.ts'
 import { artifactFetchQuery } from '../../api/queries.ts'
-import { listParts, representBlobs } from '../../egress/blob-list.ts'
+import { representBlobs } from '../../egress/blob-list.ts'
+import { listParts } from '../../egress/part-list.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { readLive } from '../access/access.ts'
@@ -29,7 +30,7 @@ export function addBlobFetchRoutes(app: Hono<AppEnv>, context: AppContext): void
     const wants = await readWants(context, c)
     return await sendUnderLease(context, c, {
       artifacts: [artifact],
-      represent: () => representBlobs(context, artifact, wants),
+      represent: async () => representBlobs(context, artifact, wants),
       mode: 'whole',
       disposition: 'attachment',
       cacheControl: 'no-store',
@@ -43,11 +44,12 @@ async function namedArtifact(context: AppContext, c: AppRequest): Promise<Artifa
   return await readLive(context, principal, { kind: 'id', id }, null)
 }
 
-/** Errors: invalid_request, too_large. */
-async function readWants(context: AppContext, c: AppRequest): Promise<Want[]> {
+/** Returns the encoded list. Errors: invalid_request, too_large. */
+async function readWants(context: AppContext, c: AppRequest): Promise<Uint8Array> {
   const bytes = await readBytesBody(context, c, listLimit)
   try {
-    return await decodeWants(bytes)
+    await checkWants(bytes)
+    return bytes
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw invalidRequest('body', `the wants are malformed: ${error.message}`, { cause: error })

@@ -2,7 +2,7 @@
  *  for complete when it is not.
  *
  *  A failure before the first chunk has a status as usual. After it no status can be sent, so:
- *    ranged, whole  the length was announced, so the connection is destroyed
+ *    ranged, whole  the connection is destroyed, before the announced length or the last chunk
  *    stock-zip      chunked without a length: the body ends normally, after a tail that no zip
  *                   reader accepts, because stock clients take a destroyed connection for
  *                   success (GITHUB-PROTOCOL §11.3) */
@@ -55,7 +55,8 @@ export async function sendRepresentation(
   await representation.verifyReadable()
   const range = part ?? { start: 0, end: totalBytes }
   const headers: Record<string, string> = { ...validators, ...describe(representation, options) }
-  if (options.mode !== 'stock-zip') headers['content-length'] = String(range.end - range.start)
+  if (options.mode !== 'stock-zip' && Number.isFinite(totalBytes))
+    headers['content-length'] = String(range.end - range.start)
   if (part !== undefined) headers['content-range'] = formatContentRange(part, totalBytes)
   const status = part === undefined ? 200 : 206
   if (c.req.method === 'HEAD') return c.body(null, status, headers)
