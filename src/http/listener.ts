@@ -2,7 +2,7 @@
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { invalidRequest } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -28,7 +28,9 @@ export async function listen(
   const answer = getRequestListener(
     // The adapter lets some hosts pass that no URL can have, such as `1.2.3.256`.
     async (request, env) =>
-      URL.canParse(request.url) ? await fetch(request, env) : withoutAddress(),
+      hasOneHost(env.incoming) && URL.canParse(request.url)
+        ? await fetch(request, env)
+        : withoutAddress(),
     {
       // We drain bodies ourselves, before the response.
       autoCleanupIncoming: false,
@@ -89,8 +91,16 @@ export async function listen(
   }
 }
 
+/** RFC 9112 §3.2: several Host fields are an error. Node keeps the first, where a proxy may have
+ *  gone by another. */
+function hasOneHost({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): boolean {
+  const isHost = (text: string, index: number): boolean =>
+    index % 2 === 0 && text.length === 4 && text.toLowerCase() === 'host'
+  return rawHeaders.filter(isHost).length <= 1
+}
+
 /** The response to a request without a URL; the app renders all other failures. */
 function withoutAddress(): Response {
-  const message = 'the request target and the Host header must make up a valid URL'
+  const message = 'the request target and the only Host header must make up a valid URL'
   return problemResponse(invalidRequest('host', message), randomBytes(8).toString('hex'))
 }

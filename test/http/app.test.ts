@@ -367,11 +367,16 @@ test('a request whose target and Host make up no URL is rejected with a reason',
     const [body] = (await once(response, 'data')) as [Buffer]
     return [response.statusCode, (JSON.parse(body.toString()) as { detail: string }).detail]
   }
-  const reason = 'the request target and the Host header must make up a valid URL'
+  const reason = 'the request target and the only Host header must make up a valid URL'
   for (const host of ['1.2.3.256', 'a/b', 'a:99999', '[::1'])
     for (const path of ['/api/v1/search?path=a', '/octo/app', '/dav/'])
       expect([host, path, ...(await ask(host, path))]).toEqual([host, path, 400, reason])
   expect(await ask('localhost', '/a\\b')).toEqual([400, reason])
+  const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8')
+  socket.write('GET /healthz HTTP/1.1\r\nHost: a\r\nhost: b\r\nConnection: close\r\n\r\n')
+  let answer = ''
+  for await (const piece of socket) answer += piece as string
+  expect(answer).toMatch(/^HTTP\/1.1 400 [^]*the only Host header/)
 })
 
 test.each([

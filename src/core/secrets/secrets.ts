@@ -44,12 +44,13 @@ export function findSecrets(bytes: Uint8Array): FoundSecret[] {
   for (const [kind, { marks, pattern, holds }] of allRules) {
     if (!marks.some((mark) => text.includes(mark))) continue
     let line = 1
-    let counted = 0
+    let nextFeed = text.indexOf('\n')
     for (const match of text.matchAll(pattern)) {
       if (byLine.size >= foundMax) break
       if (!holds(match.findLast((group) => group !== undefined)!)) continue
-      line += lineFeedsIn(text, counted, match.index)
-      counted = match.index
+      // Each line feed is looked for once, however many matches are on one line.
+      for (; nextFeed !== -1 && nextFeed < match.index; nextFeed = text.indexOf('\n', nextFeed + 1))
+        line += 1
       // Earlier rules are more specific.
       if (!byLine.has(line)) byLine.set(line, kind)
     }
@@ -79,11 +80,4 @@ function textOf(bytes: Uint8Array): string {
   const buffer = asBuffer(bytes)
   if (buffer[0] === 0xff && buffer[1] === 0xfe) return buffer.toString('utf16le')
   return buffer.subarray(0, headBytes).includes(0) ? '' : buffer.toString('latin1')
-}
-
-function lineFeedsIn(text: string, from: number, to: number): number {
-  let count = 0
-  for (let at = text.indexOf('\n', from); at !== -1 && at < to; at = text.indexOf('\n', at + 1))
-    count += 1
-  return count
 }
