@@ -6,7 +6,7 @@
 
 /** Chunks of a turn: enough that beginning again, some milliseconds, is little beside them. A turn
  *  ends earlier for an owner without any place. */
-const turnChunks = 16
+const turnChunks = 32
 /** A client that reads nothing for so long is slow. */
 const slowMs = 1000
 /** Upper bound on the share of time that goes into beginning again for a slow client. */

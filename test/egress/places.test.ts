@@ -56,11 +56,11 @@ describe('places', () => {
     expect(granted).toEqual([1, 1, 2, 3, 1, 2, 1])
   })
 
-  test('must be given up after sixteen chunks, but only if somebody waits', async () => {
+  test('must be given up after 32 chunks, but only if somebody waits', async () => {
     const places = createPlaces(1)
     const place = await places.take(1, forever)
     const close = async (): Promise<void> => {}
-    for (let chunk = 1; chunk < 16; chunk++) {
+    for (let chunk = 1; chunk < 32; chunk++) {
       expect(place.isOver()).toBe(false)
       place.waitForClient(close)
       expect(place.resume()).toBe(true)
